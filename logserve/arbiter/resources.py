@@ -1,0 +1,71 @@
+"""What the arbiter makes once and every process that it forks inherits."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+from dataclasses import dataclass, field
+
+from logserve.arbiter.listeners import Listeners
+from logserve.arbiter.signals import SignalQueue
+from logserve.settings import Settings
+from logserve.shm.intent import Intents
+from logserve.shm.layout import ROSTER_SLOTS
+from logserve.shm.ring import Producer
+from logserve.shm.segment import Roster, Segment
+from logserve.shm.wake import Wakeup
+
+ARBITER_SLOT = ROSTER_SLOTS - 1
+"""The slot under which the arbiter's own records are numbered; workers count from 0."""
+
+RING_SIZE = 1 << 18
+"""Bytes of the arbiter's own ring."""
+
+
+@dataclass(slots=True)
+class Resources:
+    """Held by the arbiter as long as it lives."""
+
+    settings: Settings
+    boot_id: bytes
+    signals: SignalQueue
+    listeners: Listeners
+    selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
+    roster: Roster = field(default_factory=Roster.create)
+    wakeup: Wakeup = field(default_factory=Wakeup)
+    """Wakes the collector, whichever process that is."""
+    pokes: list[Wakeup] = field(default_factory=list)
+    intents: Intents = field(default_factory=Intents.create)
+    """What a collector is about to write, for the next one."""
+    memory: Segment = field(init=False)
+    producer: Producer = field(init=False)
+    from_children: socket.socket = field(init=False)
+    """Where the collector receives the records of processes that workers have forked."""
+    for_children: socket.socket = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.memory = Segment.create(
+            capacity=RING_SIZE, entries=0, slot=ARBITER_SLOT, incarnation=0, boot_id=self.boot_id
+        )
+        # It never waits for room: a stalled collector must not stop supervision.
+        self.producer = Producer(self.memory, self.wakeup, 0.0)
+        self.from_children, self.for_children = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.from_children.setblocking(False)
+        workers = self.settings.workers
+        self.poke(2 * workers if workers > 1 else 1)  # at a reload old and new run side by side
+
+    def poke(self, count: int) -> None:
+        """Have a wake-up for each of the first `count` slots; workers know those that were there at their fork."""
+        while len(self.pokes) < count:
+            self.pokes.append(Wakeup())
+
+    def close(self) -> None:
+        """Let go of everything, at the end."""
+        self.selector.close()
+        self.roster.close()
+        self.wakeup.close()
+        self.intents.close()
+        for poke in self.pokes:
+            poke.close()
+        self.from_children.close()
+        self.for_children.close()

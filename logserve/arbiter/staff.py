@@ -1,0 +1,264 @@
+"""The workers as a group: forking, watching, ending and burying them. Who is wanted is decided elsewhere."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from logserve.arbiter.collection import Collection, Ring
+from logserve.arbiter.forking import fork
+from logserve.arbiter.generations import Generation
+from logserve.arbiter.policy import ACTIVE, Member, WorkerEvent, WorkerLife
+from logserve.arbiter.resources import ARBITER_SLOT, Resources
+from logserve.arbiter.titles import set_title
+from logserve.arbiter.worker import Worker
+from logserve.channel import Channel
+from logserve.shm import layout as at
+from logserve.shm.segment import Segment
+from logserve.workers import WorkerStart, boot
+
+ABORT_GRACE: Final = 2.0
+"""Seconds between SIGABRT and SIGKILL: time for faulthandler to write the stacks."""
+
+QUICK_GRACE: Final = 3.0
+"""Seconds that a worker has to end after SIGQUIT, at most."""
+
+
+class Staff:
+    """All workers that were forked and are not reaped yet, by process id.
+
+    :param leave: lets go, in a child, of what is the arbiter's alone.
+    :param heard: called with each message of a worker.
+    """
+
+    def __init__(
+        self,
+        resources: Resources,
+        collection: Collection,
+        *,
+        leave: Callable[[], None],
+        heard: Callable[[Worker, dict[str, Any]], None],
+    ) -> None:
+        self._resources = resources
+        self._settings = resources.settings
+        self._collection = collection
+        self._leave = leave
+        self._heard = heard
+        self._incarnation = 0
+        self._patience_until = 0.0
+        self.application: Callable[..., Any] | None = None
+        """What ``--preload`` loaded."""
+        self.workers: dict[int, Worker] = {}
+
+    def members(self) -> list[Member]:
+        """The workers as the policy sees them."""
+        return [Member(w.incarnation, w.generation, w.lane, w.life) for w in self.workers.values()]
+
+    def running(self, generation: int) -> int:
+        """How many of a generation have booted and serve."""
+        return sum(w.life is WorkerLife.RUNNING and w.generation == generation for w in self.workers.values())
+
+    def find(self, incarnation: int) -> Worker:
+        """The worker of that incarnation."""
+        return next(w for w in self.workers.values() if w.incarnation == incarnation)
+
+    # ------------------------------------------------------------------------------------------ forking
+
+    def start(self, generation: Generation, lane: int) -> Worker:
+        """Fork one worker, for the listeners of `lane`."""
+        resources = self._resources
+        worker, theirs = self._prepare(generation, lane)
+        pipes = (os.pipe(), os.pipe()) if self._settings.capture_output else None
+        start = WorkerStart(
+            settings=self._settings,
+            listeners=resources.listeners.lane(worker.lane),
+            segment=worker.segment,
+            roster=resources.roster,
+            slot=worker.slot,
+            incarnation=worker.incarnation,
+            boot_id=resources.boot_id,
+            channel=theirs,
+            wakeup=resources.wakeup,
+            pokes=list(resources.pokes),
+            config=generation.config,
+            sinks=generation.sinks,
+            application=self.application,
+            child_socket=resources.for_children,
+            faults_fd=worker.faults,
+            shared_listeners=not resources.listeners.reuse_port,
+        )
+
+        def run() -> int:
+            worker.channel.close()
+            if pipes is not None:
+                start.stdio = _redirect_output(pipes)
+            self._leave()
+            resources.from_children.close()
+            set_title("worker", self._settings.name or self._settings.app)
+            return boot(start)
+
+        try:
+            worker.pid = fork(resources.signals, run)
+        except OSError:
+            worker.close()
+            worker.segment.close()
+            for fd in [fd for pipe in pipes or () for fd in pipe]:
+                os.close(fd)
+            raise
+        finally:
+            theirs.close()
+        resources.roster.set(worker.slot, at.R_PID, worker.pid)
+        self.workers[worker.pid] = worker
+        resources.selector.register(worker.channel, selectors.EVENT_READ, self._reader(worker))
+        ring = Ring(worker.segment, worker.pid, generation.number)
+        if pipes is not None:
+            for _reader, writer in pipes:
+                os.close(writer)
+            ring.pipes = pipes[0][0], pipes[1][0]
+        self._collection.add(ring)
+        return worker
+
+    def _prepare(self, generation: Generation, lane: int) -> tuple[Worker, Channel]:
+        resources, settings = self._resources, self._settings
+        slot = _lowest_free(worker.slot for worker in self.workers.values())
+        resources.poke(slot + 1)
+        self._incarnation += 1
+        segment = Segment.create(
+            capacity=settings.log_ring_size,
+            entries=settings.worker_connections,
+            slot=slot,
+            incarnation=self._incarnation,
+            boot_id=resources.boot_id,
+        )
+        now = time.monotonic()
+        resources.roster.clear(slot)
+        resources.roster.set(slot, at.R_STATE, at.WorkerState.BOOTING)
+        resources.roster.set(slot, at.R_HEARTBEAT, int(now * 1e9))
+        ours, theirs = Channel.pair()
+        worker = Worker(
+            slot=slot,
+            incarnation=self._incarnation,
+            generation=generation.number,
+            lane=lane,
+            segment=segment,
+            channel=ours,
+            started=now,
+            faults=_anonymous_file(),
+        )
+        return worker, theirs
+
+    def leave_in_child(self) -> None:
+        """In a child: close what was inherited of the other workers."""
+        for worker in self.workers.values():
+            worker.close()
+
+    # ----------------------------------------------------------------------------------------- watching
+
+    def _reader(self, worker: Worker) -> Callable[[int], None]:
+        def readable(_events: int) -> None:
+            while worker.channel.fileno() in self._resources.selector.get_map():
+                try:
+                    received = worker.channel.receive()
+                except BlockingIOError:
+                    return
+                if received is None:
+                    self._resources.selector.unregister(worker.channel)  # SIGCHLD tells the rest
+                    return
+                message, fds = received
+                for fd in fds:
+                    os.close(fd)
+                self._heard(worker, message)
+
+        return readable
+
+    def be_patient(self, now: float) -> None:
+        """The arbiter itself was held up (SIGSTOP, a suspended machine): heartbeats are old through no fault."""
+        self._patience_until = now + min(self._settings.timeout, 10.0)
+
+    def next_deadline(self) -> float | None:
+        """When :meth:`act_on_time` has something to do, at the earliest."""
+        times = [worker.deadline for worker in self.workers.values() if worker.deadline is not None]
+        if self._settings.timeout:
+            times += [self._silent_at(w) for w in self.workers.values() if w.life in ACTIVE]
+        return min(times, default=None)
+
+    def _silent_at(self, worker: Worker) -> float:
+        beat = self._resources.roster.get(worker.slot, at.R_HEARTBEAT) / 1e9
+        return max(beat + self._settings.timeout, self._patience_until)
+
+    def act_on_time(self, now: float) -> list[Worker]:
+        """Abort the silent, kill the overdue; those that were sent a signal."""
+        acted = []
+        for worker in self.workers.values():
+            if worker.deadline is not None and now >= worker.deadline:
+                worker.deadline = None
+                if worker.event(WorkerEvent.OVERDUE):
+                    acted.append(worker)
+            elif self._settings.timeout and worker.life in ACTIVE and now >= self._silent_at(worker):
+                worker.event(WorkerEvent.SILENT, now + ABORT_GRACE)
+                acted.append(worker)
+        return acted
+
+    # ------------------------------------------------------------------------------------------- ending
+
+    def stop(self, worker: Worker) -> None:
+        """Let one finish its requests and end."""
+        worker.event(WorkerEvent.STOP, time.monotonic() + self._settings.graceful_timeout)
+
+    def stop_all(self) -> None:
+        """Let all finish."""
+        for worker in self.workers.values():
+            self.stop(worker)
+
+    def quit_all(self) -> None:
+        """End all at once."""
+        deadline = time.monotonic() + min(QUICK_GRACE, self._settings.graceful_timeout)
+        for worker in self.workers.values():
+            worker.event(WorkerEvent.QUIT, deadline)
+
+    def reap(self) -> Iterable[tuple[Worker, dict[str, Any], int]]:
+        """The workers that have ended: each with its cause and how many requests it answered.
+
+        Their last messages are heard first.
+        """
+        for worker in list(self.workers.values()):
+            pid, status = os.waitpid(worker.pid, os.WNOHANG)
+            if pid:
+                yield worker, *self._bury(worker, status)
+
+    def _bury(self, worker: Worker, status: int) -> tuple[dict[str, Any], int]:
+        self._reader(worker)(selectors.EVENT_READ)
+        if worker.channel.fileno() in self._resources.selector.get_map():
+            self._resources.selector.unregister(worker.channel)
+        del self.workers[worker.pid]
+        cause = worker.cause(status)
+        requests = self._resources.roster.get(worker.slot, at.R_REQUESTS)
+        worker.event(WorkerEvent.DIED)
+        self._resources.roster.clear(worker.slot)
+        self._collection.finish(self._collection.rings[worker.slot, worker.incarnation], cause)
+        return cause, requests
+
+
+def _lowest_free(taken: Iterable[int]) -> int:
+    used = {*taken, ARBITER_SLOT}
+    return next(number for number in range(ARBITER_SLOT + 1) if number not in used)
+
+
+def _anonymous_file() -> int:
+    """A file without a name, which a dying process can still write and the arbiter read."""
+    with tempfile.TemporaryFile(prefix="logserve-faults-") as file:
+        return os.dup(file.fileno())
+
+
+def _redirect_output(pipes: tuple[tuple[int, int], tuple[int, int]]) -> tuple[int, int]:
+    """In a worker: make 1 and 2 the pipes' writing ends; duplicates of what they were."""
+    real = os.dup(1), os.dup(2)
+    for fd, (reader, writer) in zip((1, 2), pipes, strict=True):
+        os.close(reader)
+        os.dup2(writer, fd)
+        os.close(writer)
+    return real

@@ -1,0 +1,104 @@
+"""The command line of ``logserve APP_MODULE``, derived from the table of settings.
+
+click takes the words apart; values stay text here, for they are read and checked in one place for all
+places that may say them (:mod:`logserve.settings.resolve`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import click
+
+from logserve.cli.help import HelpOption, ServeCommand
+from logserve.errors import UsageError
+from logserve.settings.declare import Declared
+from logserve.settings.kinds import nearest
+from logserve.settings.table import TABLE
+
+
+def parse_arguments(arguments: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    """Take a command line apart: the texts said for each setting that it names.
+
+    :raises UsageError: an option that does not exist, one without its value, a second application.
+    :raises click.exceptions.Exit: ``--help`` or ``--version`` was answered.
+    """
+    try:
+        context = serve_command().make_context("logserve", list(arguments))
+    except click.UsageError as error:
+        raise UsageError(_sentence(error)) from None
+    said: dict[str, list[str]] = {}
+    for name, value in context.params.items():
+        if value is None or value == ():
+            continue
+        said[name] = [str(text) for text in value] if isinstance(value, tuple) else [_text(value)]
+    if len(said.get("app", ())) > 1:
+        first, second = said["app"][:2]
+        raise UsageError(f"found {second!r} behind the application {first!r}, expected one application")
+    return said
+
+
+def serve_command() -> click.Command:
+    """Return the click command whose options are the settings."""
+    options: list[click.Parameter] = [_parameter(declared) for declared in TABLE.values()]
+    options.append(
+        click.Option(["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_print_version)
+    )
+    options.append(HelpOption())
+    return ServeCommand("logserve", params=options, add_help_option=False)
+
+
+def _parameter(declared: Declared) -> click.Parameter:
+    setting = declared.setting
+    if setting.positional:  # any number, so that a second one gets a sentence of ours
+        return click.Argument([declared.name], nargs=-1, type=click.UNPROCESSED)
+    flags = [*setting.aliases, declared.flag]
+    if setting.short:
+        flags.insert(0, setting.short)
+    if declared.is_switch:
+        return click.Option([f"{declared.flag}/{declared.off_flag}", declared.name], default=None)
+    return click.Option(
+        [*flags, declared.name], type=click.UNPROCESSED, multiple=declared.is_list, default=None
+    )
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _print_version(context: click.Context, _option: click.Parameter, value: bool) -> None:
+    if value:
+        from logserve import __version__
+
+        click.echo(f"logserve {__version__}")
+        context.exit()
+
+
+def _sentence(error: click.UsageError) -> str:
+    """Return click's complaint in our words."""
+    if isinstance(error, click.NoSuchOption):
+        hint = nearest(error.option_name, _all_flags())
+        return f"no such option {error.option_name}" + (
+            f"; did you mean {hint.strip(chr(39))}?" if hint else ""
+        )
+    if isinstance(error, click.BadOptionUsage) and "requires an argument" in error.message:
+        return f"{error.option_name}: found no value, expected {_expected(error.option_name)}"
+    message = error.format_message().rstrip(".")
+    return message[:1].lower() + message[1:]
+
+
+def _all_flags() -> list[str]:
+    flags = ["--help", "--version"]
+    for declared in TABLE.values():
+        if not declared.setting.positional:
+            flags += [flag for flag in (declared.flag, declared.off_flag) if flag]
+    return flags
+
+
+def _expected(flag: str) -> str:
+    for declared in TABLE.values():
+        if flag in (declared.flag, declared.setting.short, *declared.setting.aliases):
+            return declared.setting.kind.expected
+    return "one"

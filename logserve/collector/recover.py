@@ -1,0 +1,187 @@
+"""Finishing the segment of a worker that is gone: one access record for each request that was in flight.
+
+The collector acts as the producer of the dead worker's ring, by the same steps: place the frames beyond HEAD,
+store PREPARED, move HEAD, clear the entry. A collector that is killed at any of them leaves what the next one can
+finish: an entry whose PREPARED lies beyond HEAD is published, one at or below HEAD was, one without is made.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from logserve.collector.batch import RingReader
+from logserve.logs.access.exchange import Exchange
+from logserve.logs.access.outcome import Outcome
+from logserve.logs.context import parse_traceparent
+from logserve.logs.origin import Origin
+from logserve.shm import layout as at
+from logserve.shm.layout import Phase
+from logserve.shm.ring import Producer
+from logserve.shm.wake import Wakeup
+
+SHUTDOWN: Final[Mapping[str, Any]] = {"kind": "shutdown", "signal": None, "exit": None}
+"""Why a worker is gone where nobody is left to say."""
+_OUTCOMES: Final = {
+    "signal": Outcome.WORKER_KILLED,
+    "exit": Outcome.WORKER_EXITED,
+    "timeout": Outcome.WORKER_TIMEOUT,
+    "shutdown": Outcome.SHUTDOWN,
+}
+
+Encode = Callable[[Exchange], "list[tuple[int, bytes]]"]
+"""An access record's frames: (frame word without length, payload) for each sink."""
+
+
+class Finisher:
+    """One dead segment on its way to being settled.
+
+    :param cause: the arbiter's account of the death: ``kind``, ``signal``, ``exit``.
+    :param encoder: makes the access record's encoder for the worker's origin; called if there is anything to
+        record.
+    """
+
+    def __init__(
+        self,
+        reader: RingReader,
+        cause: Mapping[str, Any],
+        encoder: Callable[[Origin], Encode],
+        wakeup: Wakeup,
+    ) -> None:
+        self.reader = reader
+        self.since = time.monotonic()
+        self._outcome = _OUTCOMES.get(str(cause.get("kind")), Outcome.WORKER_KILLED)
+        self._signal = str(cause.get("signal") or "")
+        self._died = time.monotonic_ns()
+        self._make_encoder = encoder
+        self._encode: Encode | None = None
+        self._producer = Producer(reader.segment, wakeup, 0.0)
+        segment = reader.segment
+        self._origin = Origin(segment.boot_id, segment.slot, segment.incarnation, reader.process_id())
+        first = at.HEADER_SIZE // 8
+        last = first + segment.entries * at.ENTRY_WORDS
+        self._entries = [
+            entry
+            for entry in range(first, last, at.ENTRY_WORDS)
+            if reader.words[entry + at.E_PHASE] or reader.words[entry + at.E_PREPARED]
+        ]
+        # What stands beyond HEAD comes first: the next frame would be placed over it.
+        self._entries.sort(key=lambda entry: reader.words[entry + at.E_PREPARED] <= reader.head)
+
+    def step(self) -> bool:
+        """Go on as far as the ring has room; True once every entry is clear."""
+        while self._entries:
+            if not self._finish_entry(self._entries[0]):
+                return False
+            del self._entries[0]
+        return True
+
+    def _finish_entry(self, entry: int) -> bool:
+        words, producer = self.reader.words, self._producer
+        prepared = words[entry + at.E_PREPARED]
+        if not prepared:
+            end = self._place(entry)
+            if end is None:
+                return False
+            if end != producer.head:
+                words[entry + at.E_PREPARED] = end
+            prepared = end
+        if prepared > words[at.W_HEAD]:
+            producer.publish(prepared)
+        words[entry + at.E_PHASE] = Phase.NONE
+        words[entry + at.E_PREPARED] = 0
+        return True
+
+    def _place(self, entry: int) -> int | None:
+        """Place the access record; the position of its end, HEAD where it has no frame, None without room."""
+        if self._encode is None:
+            self._encode = self._make_encoder(self._origin)
+        producer = self._producer
+        frames = self._encode(self._exchange(entry))
+        limit = self.reader.segment.capacity // 4
+        end = producer.head
+        for sink_kind, payload in frames:
+            if len(payload) + 16 > limit:
+                producer.count_dropped(sink_kind >> 48)
+                continue
+            end = producer.place(sink_kind, payload, end)
+            if not end:
+                return None
+        return end
+
+    def _exchange(self, entry: int) -> Exchange:
+        """What the scoreboard knows of a request."""
+        words = self.reader.words
+        exchange = Exchange(
+            self._origin,
+            words[entry + at.E_SEQ],
+            words[entry + at.E_CONNECTION],
+            words[entry + at.E_NUMBER],
+            words[entry + at.E_BEGIN],
+            words[entry + at.E_BEGIN_WALL],
+        )
+        exchange.end = max(self._died, exchange.begin)
+        exchange.phase = Phase(min(words[entry + at.E_PHASE], max(Phase)))
+        exchange.status = words[entry + at.E_SENT] >> 48
+        exchange.body_sent = words[entry + at.E_SENT] & 0xFFFFFFFFFFFF
+        exchange.outcome = self._outcome
+        exchange.signal = self._signal
+        line, trace, peer, identifier = self._texts(entry)
+        read_request_line(exchange, line)
+        read_peer(exchange, peer)
+        parent = parse_traceparent(trace)
+        if parent is not None:
+            exchange.trace_id, exchange.parent_id = parent
+        exchange.request_id = identifier or self._origin.access_id(exchange.seq)
+        return exchange
+
+    def _texts(self, entry: int) -> list[str]:
+        lengths = self.reader.words[entry + at.E_LENGTHS]
+        start = entry * 8 + at.E_TEXT_OFFSET
+        end = start + at.E_TEXT_SIZE
+        texts = []
+        for shift in (0, 16, 32, 48):
+            stop = min(start + (lengths >> shift & 0xFFFF), end)
+            texts.append(bytes(self.reader.segment.memory[start:stop]).decode("latin-1"))
+            start = stop
+        return texts
+
+
+def read_request_line(exchange: Exchange, line: str) -> None:
+    """Take a request line apart that may be cut anywhere."""
+    method, _, rest = line.rstrip("\r\n").partition(" ")
+    target, _, protocol = rest.partition(" ")
+    exchange.method = method
+    exchange.target = target
+    exchange.version = protocol.removeprefix("HTTP/") if protocol.startswith("HTTP/") else ""
+
+
+def read_peer(exchange: Exchange, peer: str) -> None:
+    """Take ``"ip port"`` apart; a unix socket has neither."""
+    address, _, port = peer.partition(" ")
+    exchange.client_ip = address
+    exchange.client_port = int(port) if port.isdecimal() else 0
+
+
+class AccessEncoders:
+    """Encoders of access records for dead workers, by configuration.
+
+    :param apply: applies a configuration's worker's half in this process (its loggers are used for nothing else).
+    """
+
+    def __init__(self) -> None:
+        self._applied: object = None
+
+    def encoder(self, data: dict[str, Any], sinks: Mapping[str, int], origin: Origin) -> Encode:
+        """The access record's encoder of a worker with this configuration, under the worker's own origin."""
+        # Imported here: nothing of this is needed as long as no worker dies with a request in flight.
+        from logserve.logs.access.plan import AccessPlan
+        from logserve.logs.config import LoggingConfig, configure_worker
+
+        if self._applied is not data:
+            configure_worker(LoggingConfig.of(data), sinks)
+            self._applied = data
+        plan = AccessPlan.of(logging.getLogger("logserve.access"), origin)
+        return plan.frames

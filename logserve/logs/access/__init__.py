@@ -1,0 +1,1 @@
+"""The access record: its fields, what it is made from, and the bytes and records it becomes."""

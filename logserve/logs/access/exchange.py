@@ -1,0 +1,148 @@
+"""One request and what became of it: what the access record is made from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from logserve.logs.access.outcome import Outcome
+from logserve.logs.origin import Origin
+from logserve.shm.layout import Phase
+
+
+class Exchange:
+    """Filled by the worker while the request goes its way; a plain holder, since it is made for each request.
+
+    Times are ns; 0 means that it did not happen. With all of them set, the request's duration is the sum of
+    ``called - begin`` (reading it, waiting for the worker), ``returned - called`` (the application, its
+    iterable included) and ``end - returned`` (handing the rest of the answer to the kernel).
+
+    What the client sent stands here as it came: bytes as latin-1 text, secrets included. Whoever writes it
+    anywhere goes through the field table, which redacts and cleans it.
+    """
+
+    __slots__ = (
+        "begin",
+        "begin_wall",
+        "body_received",
+        "body_sent",
+        "called",
+        "client_ip",
+        "client_port",
+        "connection",
+        "end",
+        "environ",
+        "extra",
+        "fields",
+        "method",
+        "number",
+        "origin",
+        "outcome",
+        "parent_id",
+        "phase",
+        "reason",
+        "request_id",
+        "response_headers",
+        "returned",
+        "sent_head",
+        "seq",
+        "server_address",
+        "server_port",
+        "signal",
+        "span_id",
+        "status",
+        "target",
+        "trace_id",
+        "version",
+    )
+
+    origin: Origin
+    """Which process serves it; with `seq` it makes the record's id."""
+    seq: int
+    """Sequence number of the access record, drawn when the request begins."""
+    connection: int
+    """Serial of the connection in its worker, from 1."""
+    number: int
+    """Number of the request in its connection, from 1."""
+    request_id: str
+    """The client's, if it sent a well-formed one, else ``origin.access_id(seq)``."""
+    trace_id: str
+    """32 hex digits of a valid ``traceparent``, or empty."""
+    span_id: str
+    """16 hex digits that name this request in that trace, or empty."""
+    parent_id: str
+    """16 hex digits of the caller's span, or empty."""
+    method: str
+    """Empty where the request line did not arrive or could not be read."""
+    target: str
+    """The request target as sent."""
+    version: str
+    """``1.1`` or ``1.0``; empty like `method`."""
+    fields: dict[str, str]
+    """Header fields by their CGI names: ``HTTP_USER_AGENT``, ``CONTENT_TYPE``."""
+    client_ip: str
+    """Empty for a unix socket."""
+    client_port: int
+    """0 for a unix socket."""
+    server_address: str
+    """The listener's address, or the path of its unix socket."""
+    server_port: int
+    """0 for a unix socket."""
+    body_received: int
+    """Bytes of the request's body that were read, framing not counted."""
+    status: int
+    """0 where no answer began."""
+    body_sent: int
+    """Bytes of the response's body that went out, framing not counted."""
+    response_headers: list[tuple[str, str]]
+    """What was sent, in order."""
+    begin: int
+    """The first byte was read (CLOCK_MONOTONIC, ns)."""
+    begin_wall: int
+    """The same moment, ns since the epoch."""
+    called: int
+    """The application was called."""
+    returned: int
+    """The application's iterable was exhausted and closed."""
+    sent_head: int
+    """The first bytes of the answer were handed to the kernel."""
+    end: int
+    """The last byte was handed to the kernel, or the request was given up."""
+    outcome: Outcome
+    phase: Phase
+    """Where the request stood when it ended."""
+    reason: str
+    """Stable code of the rule that a malformed request broke, or empty."""
+    signal: str
+    """The signal that killed the worker, such as ``SIGKILL``, or empty."""
+    environ: dict[str, Any] | None
+    """The application's WSGI environment; None where it was not called."""
+    extra: dict[str, Any] | None
+    """Fields that the application added to its access record."""
+
+    def __init__(
+        self,
+        origin: Origin,
+        seq: int = 0,
+        connection: int = 0,
+        number: int = 0,
+        begin: int = 0,
+        begin_wall: int = 0,
+    ) -> None:
+        self.origin = origin
+        self.seq = seq
+        self.connection = connection
+        self.number = number
+        self.begin = begin
+        self.begin_wall = begin_wall
+        self.request_id = self.trace_id = self.span_id = self.parent_id = ""
+        self.method = self.target = self.version = ""
+        self.fields = {}
+        self.client_ip = self.server_address = ""
+        self.client_port = self.server_port = 0
+        self.body_received = self.status = self.body_sent = 0
+        self.response_headers = []
+        self.called = self.returned = self.sent_head = self.end = 0
+        self.outcome = Outcome.OK
+        self.phase = Phase.HEADER
+        self.reason = self.signal = ""
+        self.environ = self.extra = None

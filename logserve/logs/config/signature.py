@@ -1,0 +1,82 @@
+"""Whether a class or factory takes the arguments that a configuration gives it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from logserve.logs.config.tree import nearest
+
+# What the standard library's handlers expect; they have no annotations, and fail late (at the first rollover).
+_TYPES: Final[dict[str, tuple[type, ...]]] = {
+    "filename": (str,),
+    "mode": (str,),
+    "encoding": (str, type(None)),
+    "errors": (str, type(None)),
+    "delay": (bool,),
+    "when": (str,),
+    "interval": (int,),
+    "backupCount": (int,),
+    "maxBytes": (int,),
+    "utc": (bool,),
+    "capacity": (int,),
+    "flushOnClose": (bool,),
+    "host": (str,),
+    "url": (str,),
+    "method": (str,),
+    "secure": (bool, list, tuple, type(None)),
+    "subject": (str,),
+    "fromaddr": (str,),
+}
+_WORDS: Final = {
+    str: "a text",
+    int: "a whole number",
+    bool: "true or false",
+    list: "a list",
+    type(None): "null",
+}
+_WHEN: Final = ("S", "M", "H", "D", "midnight", *(f"W{day}" for day in range(7)))
+
+
+def argument_problem(factory: Callable[..., Any], given: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The first argument that does not fit, and why; the name is empty where the problem is another's absence."""
+    try:
+        parameters = inspect.signature(factory).parameters
+    except (TypeError, ValueError):
+        return None  # a builtin that does not tell
+    named = {
+        name: parameter
+        for name, parameter in parameters.items()
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    }
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    who = getattr(factory, "__qualname__", repr(factory))
+    for name in given:
+        if name not in named and not takes_any:
+            return name, f"{who} takes no {name!r}{nearest(name, named)}"
+    for name, parameter in named.items():
+        if name not in given and parameter.default is parameter.empty:
+            return "", f"{who} needs {name!r}"
+    if getattr(factory, "__module__", "") in ("logging", "logging.handlers"):
+        return _type_problem(given)
+    return None
+
+
+def _type_problem(given: Mapping[str, Any]) -> tuple[str, str] | None:
+    for name, value in given.items():
+        kinds = _TYPES.get(name)
+        if kinds is None or (isinstance(value, str) and value.startswith(("ext://", "cfg://"))):
+            continue
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            return (
+                name,
+                f"expected {' or '.join(_WORDS[kind] for kind in kinds if kind in _WORDS)}, found {value!r}",
+            )
+    when = given.get("when")
+    if when is not None and when.upper() not in {one.upper() for one in _WHEN}:
+        return (
+            "when",
+            f"{when!r} is no time of rollover (one of {', '.join(_WHEN)}){nearest(when, _WHEN)}",
+        )
+    return None

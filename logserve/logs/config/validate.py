@@ -1,0 +1,213 @@
+"""A configuration's structure: keys, types, levels, and names that refer to one another.
+
+Pure: nothing is imported here; whether classes exist and take what they are given is :mod:`check`'s.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from logserve.logs.config.tree import Path, Tree, nearest
+
+_TOP: Final[dict[str, type | tuple[type, ...]]] = {
+    "version": int,
+    "disable_existing_loggers": bool,
+    "incremental": bool,
+    "formatters": dict,
+    "filters": dict,
+    "handlers": dict,
+    "loggers": dict,
+    "root": dict,
+}
+_LOGGER: Final[dict[str, type | tuple[type, ...]]] = {
+    "level": (str, int),
+    "handlers": list,
+    "filters": list,
+    "propagate": bool,
+}
+_FORMATTER: Final[dict[str, type | tuple[type, ...]]] = {
+    "class": str,
+    "format": str,
+    "datefmt": str,
+    "style": str,
+    "validate": bool,
+    "defaults": dict,
+}
+_KINDS: Final = {
+    dict: "a mapping",
+    list: "a list",
+    str: "a text",
+    int: "a whole number",
+    bool: "true or false",
+}
+
+
+def validate(tree: Tree, overlay: Tree) -> None:
+    """Check a merged configuration.
+
+    :param tree: the merged data.
+    :param overlay: the file's own tree, whose lines the errors give.
+    :raises ConfigurationError: the first thing that is wrong, in the file's order of sections.
+    """
+    _Validator(tree.data, overlay).run()
+
+
+class _Validator:
+    def __init__(self, data: dict[str, Any], places: Tree) -> None:
+        self.data = data
+        self.error = places.error
+        self.levels = logging.getLevelNamesMapping()
+
+    def run(self) -> None:
+        self.top()
+        for name in self.section("formatters"):
+            self.formatter(("formatters", name))
+        for name in self.section("filters"):
+            self.filter(("filters", name))
+        for name in self.section("handlers"):
+            self.handler(("handlers", name))
+        for name in self.section("loggers"):
+            self.logger(("loggers", name))
+        if "root" in self.data:
+            self.logger(("root",))
+
+    def section(self, name: str) -> dict[str, Any]:
+        section: dict[str, Any] = self.data.get(name, {})
+        for key, value in section.items():
+            if not isinstance(key, str):
+                raise self.error((name, key), f"a name is a text, not {key!r}")
+            self.typed(value, dict, (name, key))
+        return section
+
+    def top(self) -> None:
+        referred = _roots_of_references(self.data)
+        for key, value in self.data.items():
+            if key in _TOP:
+                self.typed(value, _TOP[key], (key,))
+            elif key not in referred and not str(key).startswith("x-"):
+                raise self.error(
+                    (key,), f"unknown key {key!r}{nearest(key, _TOP)} (keys of your own start with 'x-')"
+                )
+        if self.data.get("version") != 1:
+            raise self.error(("version",), f"expected 1, found {self.data.get('version')!r}")
+        if self.data.get("incremental"):
+            raise self.error(
+                ("incremental",),
+                "true is not possible: a worker starts with no handlers that could be changed in part; "
+                "name in this file what you want changed, it is merged over the defaults",
+            )
+
+    def typed(self, value: Any, kind: type | tuple[type, ...], path: Path) -> None:
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        if isinstance(value, bool) and bool not in kinds:
+            fits = False
+        else:
+            fits = isinstance(value, kinds)
+        if not fits:
+            expected = " or ".join(_KINDS[one] for one in kinds)
+            raise self.error(path, f"expected {expected}, found {value!r}")
+
+    def keys(self, found: dict[str, Any], known: Iterable[str], path: Path, what: str) -> None:
+        for key in found:
+            if key not in known:
+                raise self.error((*path, key), f"unknown key {key!r} of {what}{nearest(key, known)}")
+
+    def formatter(self, path: Path) -> None:
+        definition = self.data["formatters"][path[1]]
+        self.class_names(definition, path)
+        if "()" in definition:
+            return
+        self.keys(definition, [*_FORMATTER, "()"], path, "a formatter")
+        for key, value in definition.items():
+            self.typed(value, _FORMATTER[key], (*path, key))
+        style = definition.get("style", "%")
+        if style not in ("%", "{", "$"):
+            raise self.error((*path, "style"), f"expected one of '%', '{{', '$', found {style!r}")
+
+    def filter(self, path: Path) -> None:
+        definition = self.data["filters"][path[1]]
+        self.class_names(definition, path)
+        if "()" in definition:
+            return
+        if "class" in definition:
+            raise self.error((*path, "class"), "a filter's class is named by '()', not by 'class'")
+        self.keys(definition, ["name", "()"], path, "a filter")
+        if "name" in definition:
+            self.typed(definition["name"], str, (*path, "name"))
+
+    def handler(self, path: Path) -> None:
+        definition = self.data["handlers"][path[1]]
+        if "class" not in definition and "()" not in definition:
+            near = nearest("class", definition)
+            hint = near if "did you mean" in near else ""
+            raise self.error(path, f"a handler needs 'class' (or '()', a factory){hint}")
+        self.class_names(definition, path)
+        self.level(definition, path)
+        self.filters(definition, path)
+        if (formatter := definition.get("formatter")) is not None:
+            self.reference(formatter, "formatters", "formatter", (*path, "formatter"))
+        if "." in definition:
+            self.typed(definition["."], dict, (*path, "."))
+
+    def class_names(self, definition: dict[str, Any], path: Path) -> None:
+        for key in ("class", "()"):
+            if key in definition:
+                self.typed(definition[key], str, (*path, key))
+
+    def logger(self, path: Path) -> None:
+        definition = self.data["root"] if path == ("root",) else self.data["loggers"][path[1]]
+        what = "root" if path == ("root",) else "a logger"
+        self.keys(definition, _LOGGER, path, what)
+        self.level(definition, path)
+        for key in ("handlers", "propagate"):
+            if key in definition:
+                self.typed(definition[key], _LOGGER[key], (*path, key))
+        for index, name in enumerate(definition.get("handlers", [])):
+            self.reference(name, "handlers", "handler", (*path, "handlers", index), by_value=False)
+        self.filters(definition, path)
+
+    def level(self, definition: dict[str, Any], path: Path) -> None:
+        if "level" not in definition:
+            return
+        value = definition["level"]
+        self.typed(value, _LOGGER["level"], (*path, "level"))
+        if isinstance(value, str) and value not in self.levels:
+            raise self.error((*path, "level"), f"{value!r} is no level{nearest(value, self.levels)}")
+
+    def filters(self, definition: dict[str, Any], path: Path) -> None:
+        if "filters" not in definition:
+            return
+        self.typed(definition["filters"], list, (*path, "filters"))
+        for index, name in enumerate(definition["filters"]):
+            self.reference(name, "filters", "filter", (*path, "filters", index))
+
+    def reference(self, name: Any, section: str, what: str, path: Path, *, by_value: bool = True) -> None:
+        if by_value and isinstance(name, str) and name.startswith(("ext://", "cfg://")):
+            return
+        self.typed(name, str, path)
+        known = self.data.get(section, {})
+        if name not in known:
+            raise self.error(path, f"there is no {what} {name!r}{nearest(name, known)}")
+
+
+def _roots_of_references(data: dict[str, Any]) -> set[str]:
+    """Top-level keys that a ``cfg://`` refers to: sections of the user's own, as dictConfig allows."""
+    return {
+        value.removeprefix("cfg://").split(".")[0].split("[")[0]
+        for _, value in walk_paths(data)
+        if isinstance(value, str) and value.startswith("cfg://")
+    }
+
+
+def walk_paths(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Each value that is no container, with its key path."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from walk_paths(item, (*path, key))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from walk_paths(item, (*path, index))
+    else:
+        yield path, value

@@ -1,0 +1,159 @@
+"""Lines for people, by structlog's renderer."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any, Final
+
+import structlog
+
+from logserve.logs import redact
+from logserve.logs.access import fields as table
+from logserve.logs.access.encode import Encoder
+from logserve.logs.access.exchange import Exchange
+from logserve.logs.access.record import extra_of, is_access_record, record_values
+from logserve.logs.formatters import common
+from logserve.logs.origin import Origin
+from logserve.logs.plain import unused
+from logserve.logs.record import safe_repr
+from logserve.logs.text import CONTINUATION, prose, single_line
+
+_TAKEN: Final = frozenset(
+    {"event", "timestamp", "level", "logger", "logger_name", "stack", "exception", "exc_info"}
+)
+"""Names that mean something to the renderer."""
+_ACCESS: Final = {
+    "http.response.body.bytes": "bytes",
+    "client.ip": "client",
+    "http.request.id": "request_id",
+    "trace.id": "trace_id",
+    "logserve.reason": "reason",
+    "logserve.signal": "signal",
+}
+"""Access fields that a line shows beside its message, and what it calls them."""
+
+
+class _Shown:
+    """A value whose text is finished; the renderer asks for its repr."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+class ConsoleFormatter(logging.Formatter):
+    """``2026-11-24T22:18:46.123456Z [info     ] GET /path 200   [logserve.access] duration=1.2ms bytes=12 ..``.
+
+    :param fmt: not used, nor are the next three.
+    :param colors: None: where standard error is a terminal, unless ``NO_COLOR`` is set.
+    """
+
+    def __init__(
+        self,
+        fmt: str | None = None,
+        datefmt: str | None = None,
+        style: str = "%",
+        validate: bool = True,
+        *,
+        defaults: Mapping[str, Any] | None = None,
+        colors: bool | None = None,
+    ) -> None:
+        super().__init__()
+        self.colors = _terminal_has_colors() if colors is None else colors
+        self._renderer = structlog.dev.ConsoleRenderer(
+            colors=self.colors, sort_keys=False, exception_formatter=structlog.dev.plain_traceback
+        )
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, and indented ones below it where the record has several. Never raises an Exception."""
+        try:
+            if is_access_record(record):
+                return self._access(record_values(record), extra_of(record))
+            return self._application(record)
+        except Exception as error:
+            return f"a record could not be formatted: {single_line(safe_repr(error))}"
+
+    def access_encoder(self, origin: Origin) -> Encoder:
+        """What writes an exchange as :meth:`format` writes its record."""
+        redaction = redact.active()
+
+        def encode(exchange: Exchange) -> bytes:
+            line = self._access(table.values(exchange, redaction), exchange.extra or {})
+            return f"{line}\n".encode()
+
+        return encode
+
+    def _access(self, values: Mapping[str, Any], extra: Mapping[str, Any]) -> str:
+        target = values.get("url.path") or values.get("url.original", "")
+        if "url.query" in values and "url.path" in values:
+            target = f"{target}?{values['url.query']}"
+        message = table.message(
+            values.get("http.request.method", ""),
+            target,
+            values.get("http.response.status_code", 0),
+            table.REMARKS.get(values.get("logserve.outcome", ""), ""),
+        )
+        event: dict[str, Any] = {
+            "timestamp": values["@timestamp"],
+            "level": values["log.level"],
+            "event": single_line(message),
+            "logger": single_line(values["log.logger"]),
+            "duration": _duration(values.get("event.duration", 0)),
+        }
+        for name, shown in _ACCESS.items():
+            if name in values:
+                event[shown] = _value(values[name])
+        return self._rendered(event, extra)
+
+    def _application(self, record: logging.LogRecord) -> str:
+        event: dict[str, Any] = {
+            "timestamp": table.iso_time(round(record.created * 1_000_000)),
+            "level": single_line(str(record.levelname).lower()),
+            "event": prose(common.message_of(record)),
+            "logger": single_line(record.name),
+        }
+        trace = common.trace_text(record)
+        if trace is not None:
+            event["exception"] = CONTINUATION + prose(trace)
+        for name in ("request_id", "trace_id"):
+            value = common.request_value(record, name)
+            if value is not None:
+                event[name] = _value(value)
+        return self._rendered(event, common.extra_fields(record))
+
+    def _rendered(self, event: dict[str, Any], extra: Mapping[str, Any]) -> str:
+        for name, value in extra.items():
+            key = single_line(name if isinstance(name, str) else safe_repr(name))
+            key = f"extra.{key}" if key in _TAKEN else key
+            event[unused(key, event)] = _value(value)
+        return str(self._renderer(None, "", event))
+
+
+def _value(value: Any) -> Any:
+    if type(value) is str:
+        return single_line(value)
+    return _Shown(single_line(safe_repr(value)))
+
+
+def _duration(nanoseconds: int) -> _Shown:
+    """``850us``, ``12.3ms`` or ``4.56s``."""
+    if nanoseconds < 1_000_000:
+        return _Shown(f"{nanoseconds // 1000}us")
+    if nanoseconds < 1_000_000_000:
+        return _Shown(f"{nanoseconds / 1e6:.1f}ms")
+    return _Shown(f"{nanoseconds / 1e9:.2f}s")
+
+
+def _terminal_has_colors() -> bool:
+    """See no-color.org; standard error is where a console handler writes unless told otherwise."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    stream: Any = sys.stderr  # None in a process without a console
+    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"

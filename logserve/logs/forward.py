@@ -1,0 +1,275 @@
+"""The worker's half of a handler: it formats here and hands the result to the collector.
+
+Nothing raises out of ``logger.info()``, whatever the record holds: args that do not fit are shown beside the
+message, a value whose ``repr`` raises is named, and a formatter that raises is replaced, for that record, by
+a plain one that says so. A formatter that logs does not loop: what it logs is formatted plainly.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextvars
+import logging
+import os
+import weakref
+from collections.abc import Mapping
+from typing import Any, Final
+
+from logserve.logs import runtime
+from logserve.logs.access.exchange import Exchange
+from logserve.logs.context import current_exchange
+from logserve.logs.record import encode_record, exception_text, safe_message, safe_repr
+from logserve.shm.layout import Kind
+
+OUTLET: Final = "_logserve_outlet"
+"""Attribute of a handler that was adopted: the ForwardingHandler that it sends through, or None if it stays."""
+
+LAST_FORMATTER: Final = logging.Formatter("%(asctime)s [%(process)d] [%(levelname)s] %(name)s: %(message)s")
+"""What formats a record that its own formatter cannot."""
+
+_STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {
+    "message",
+    "asctime",
+    "event_id",
+    "exchange",
+}
+_STATEFUL: Final = frozenset({"utf-16", "utf-32", "utf-8-sig", "utf-7", "iso2022_jp"})
+_DEFAULT: Final = logging.Formatter()
+_CUT_TEXT: Final = 8192
+
+_formatting: contextvars.ContextVar[bool] = contextvars.ContextVar("logserve_formatting", default=False)
+
+
+class ForwardingHandler(logging.Handler):
+    """Stands in a worker for the handler that the collector runs.
+
+    It has no lock: the ring has one, held for a copy, and formatting needs none.
+
+    :param sink: the collector's handler, by the arbiter's number.
+    :param line: whether the handler only writes lines (it gets finished bytes), or needs the record.
+    :param encoding: of a line.
+    :param terminator: what ends a line.
+    :param errors: what becomes of a character that the encoding lacks; see ``str.encode``.
+    :param spec: the HandlerSpec that the sink was registered for, where it is not the configuration's.
+    """
+
+    def __init__(
+        self,
+        sink: int,
+        *,
+        line: bool,
+        encoding: str = "utf-8",
+        terminator: str = "\n",
+        errors: str = "backslashreplace",
+        spec: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.spec = spec
+        if spec is not None:
+            _registered.add(self)
+        self.sink = sink
+        self.line = line
+        self.encoding = encoding
+        self.terminator = terminator
+        self.errors = errors
+
+    def __repr__(self) -> str:
+        name = f" {self.name!r}" if self.name else ""
+        return f"<ForwardingHandler{name} to sink {self.sink} ({logging.getLevelName(self.level)})>"
+
+    def twin(self) -> ForwardingHandler:
+        """Another handler for the same sink, with the same formatter, level and filters."""
+        twin = ForwardingHandler(
+            self.sink,
+            line=self.line,
+            encoding=self.encoding,
+            terminator=self.terminator,
+            errors=self.errors,
+            spec=self.spec,
+        )
+        twin.name = self.name
+        twin.formatter = self.formatter
+        twin.level = self.level
+        twin.filters = list(self.filters)
+        return twin
+
+    def retarget(self, other: ForwardingHandler) -> None:
+        """Send from now on where `other` does."""
+        self.sink, self.line = other.sink, other.line
+        self.encoding, self.errors, self.terminator = other.encoding, other.errors, other.terminator
+
+    def createLock(self) -> None:  # noqa: N802 - logging's name
+        """No lock: see the class."""
+        self.lock = None
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Filter and emit; the standard method would take the lock."""
+        try:
+            verdict: Any = self.filter(record)
+        except Exception as error:  # an application's filter: the record arrives all the same
+            complain("a filter", self, error)
+            verdict = True
+        if verdict:
+            self.emit(verdict if isinstance(verdict, logging.LogRecord) else record)
+        return bool(verdict)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Format here, hand over; never raises an Exception."""
+        self.send(record, self.formatter, self.terminator)
+
+    def send(self, record: logging.LogRecord, formatter: logging.Formatter | None, terminator: str) -> None:
+        """Emit `record` as another handler's formatter and terminator say (an adopted handler's)."""
+        try:
+            kind, payload = self.frame(record, formatter, terminator)
+            runtime.emit(self.sink, kind, payload)
+        except Exception as error:
+            complain("emitting", self, error)
+
+    def frame(
+        self, record: logging.LogRecord, formatter: logging.Formatter | None, terminator: str
+    ) -> tuple[Kind, bytes]:
+        """What :meth:`send` emits: stamped, formatted, encoded, and cut where it would not fit the ring."""
+        stamp(record)
+        if self.line:
+            return Kind.LINE, self._encode_line(record, formatter, terminator)
+        text = None if formatter is None else format_safely(formatter, record)
+        payload = encode_record(record, text)
+        if len(payload) > runtime.max_payload:
+            record = shortened(record)
+            text = None if formatter is None else format_safely(formatter, record)[: runtime.max_payload // 8]
+            payload = encode_record(record, text)
+        return Kind.RECORD, payload
+
+    def _encode_line(
+        self, record: logging.LogRecord, formatter: logging.Formatter | None, terminator: str
+    ) -> bytes:
+        formatter = formatter or _DEFAULT
+        line = (format_safely(formatter, record) + terminator).encode(self.encoding, self.errors)
+        if len(line) <= runtime.max_payload:
+            return line
+        text = format_safely(formatter, shortened(record))
+        line = (text + terminator).encode(self.encoding, self.errors)
+        if len(line) <= runtime.max_payload:
+            return line
+        room = runtime.max_payload // 8  # an encoding may need 4 bytes, an escape 10
+        return f"{text[:room]} [cut]{terminator}".encode(self.encoding, self.errors)
+
+    def setFormatter(self, fmt: logging.Formatter | None) -> None:  # noqa: N802 - logging's name
+        """Set the formatter; the access plan may change with it."""
+        super().setFormatter(fmt)
+        runtime.access_changed()
+
+    def setLevel(self, level: int | str) -> None:  # noqa: N802 - logging's name
+        """Set the level; the access plan may change with it."""
+        super().setLevel(level)
+        runtime.access_changed()
+
+    def addFilter(self, filter: Any) -> None:  # noqa: N802, A002 - logging's names
+        """Add a filter; the access plan may change with it."""
+        super().addFilter(filter)
+        runtime.access_changed()
+
+    def removeFilter(self, filter: Any) -> None:  # noqa: N802, A002 - logging's names
+        """Remove a filter; the access plan may change with it."""
+        super().removeFilter(filter)
+        runtime.access_changed()
+
+    def close(self) -> None:
+        """Nothing to close: a ``dictConfig`` of the application, which closes all handlers, ends nothing here."""
+
+
+_registered: weakref.WeakSet[ForwardingHandler] = weakref.WeakSet()
+
+
+def renew_registrations() -> None:
+    """Ask for the sinks of adopted and bridged files anew: for another generation, or in a worker after a preload.
+
+    :raises ConfigurationError: one is refused now.
+    """
+    if runtime.registrar is None:
+        return
+    for handler in list(_registered):
+        if handler.spec is not None:
+            handler.sink = runtime.registrar(handler.spec)
+
+
+def forwarding(handler: logging.Handler) -> ForwardingHandler | None:
+    """What `handler` forwards through: itself, an adopted handler's outlet, or None for any other handler."""
+    if isinstance(handler, ForwardingHandler):
+        return handler
+    outlet = handler.__dict__.get(OUTLET)
+    return outlet if isinstance(outlet, ForwardingHandler) else None
+
+
+def is_stateless(encoding: str) -> bool:
+    """Whether lines can be encoded one by one: no byte order mark at the start, no shift states."""
+    return codecs.lookup(encoding).name not in _STATEFUL
+
+
+def stamp(record: logging.LogRecord) -> None:
+    """Give a record its ``event_id`` and its request's ids, once, whatever handlers it reaches."""
+    fields = record.__dict__
+    own = fields.get("exchange")  # an `extra` of the application's may have that name
+    exchange = own if isinstance(own, Exchange) else current_exchange()
+    if "event_id" not in fields:
+        if isinstance(own, Exchange):
+            fields["event_id"] = own.origin.access_id(own.seq)
+        else:
+            fields["event_id"] = runtime.record_id()
+    if exchange is not None and "request_id" not in fields:
+        fields["request_id"] = exchange.request_id
+        if exchange.trace_id:
+            fields.setdefault("trace_id", exchange.trace_id)
+            fields.setdefault("span_id", exchange.span_id)
+
+
+def format_safely(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    """The formatter's text for `record`, or the best that can be said; never raises an Exception."""
+    if _formatting.get():
+        return LAST_FORMATTER.format(mended(record))
+    token = _formatting.set(True)
+    try:
+        return formatter.format(record)
+    except Exception:
+        return _format_mended(formatter, record)
+    finally:
+        _formatting.reset(token)
+
+
+def _format_mended(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    """The record may be at fault (args, a repr): mend it. Else the formatter is: use a plain one, and say so."""
+    record = mended(record)
+    try:
+        return formatter.format(record)
+    except Exception as error:
+        problem = f"{type(formatter).__name__}.format raised {safe_repr(error)}"
+    return f"{LAST_FORMATTER.format(record)} ({problem})"
+
+
+def mended(record: logging.LogRecord) -> logging.LogRecord:
+    """A copy that any formatter can format: the message merged, the traceback text, `extra` values plain."""
+    fields = dict(record.__dict__)
+    fields.update(msg=safe_message(record), args=None, exc_text=exception_text(record), exc_info=None)
+    for key in fields.keys() - _STANDARD:
+        value = fields[key]
+        if not isinstance(value, str | int | float | bool | None):
+            fields[key] = safe_repr(value)
+    return logging.makeLogRecord(fields)
+
+
+def shortened(record: logging.LogRecord) -> logging.LogRecord:
+    """A mended copy whose texts are cut, and marked as cut: for a record that does not fit the ring."""
+    record = mended(record)
+    for key, value in record.__dict__.items():
+        if isinstance(value, str) and len(value) > _CUT_TEXT:
+            record.__dict__[key] = f"{value[:_CUT_TEXT]} [cut, {len(value)} characters]"
+    return record
+
+
+def complain(what: str, handler: object, error: Exception) -> None:
+    """Say on fd 2 that logging itself failed: the last place where it can be said."""
+    try:
+        sentence = f"logserve: {what} failed in {safe_repr(handler)}: {safe_repr(error)}\n"
+        os.write(2, sentence.encode(errors="backslashreplace"))
+    except OSError:
+        pass

@@ -1,0 +1,159 @@
+"""The ring: one producer process, one reader process, no syscall for a record.
+
+The producer writes a frame beyond HEAD, where nobody looks, and publishes it by moving HEAD with one store.
+The reader takes what lies between its cursor and HEAD and moves TAIL when the frames are where they belong.
+x86 keeps stores in order, so a reader that sees HEAD sees the frames before it; elsewhere the lock's release
+after a publish is the fence. The one pair that needs a fence everywhere (store HEAD, then load SLEEPING) has
+the lock's acquire and release between.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from logserve.shm import layout as at
+from logserve.shm.segment import Segment
+from logserve.shm.wake import Wakeup
+
+# Bound at import, before a worker class may monkey-patch them: a wait for room must not switch greenlets.
+_new_lock = threading.Lock
+_sleep: Callable[[float], None] = time.sleep
+_monotonic = time.monotonic
+
+ROOM_POLL: float = 0.001
+"""How often a producer that waits for room looks again, in seconds."""
+
+
+class Producer:
+    """The writing end. One for each process; threads share it through `lock`.
+
+    :param block_timeout: how long :meth:`emit` waits for room, in seconds; 0 drops at once.
+    """
+
+    __slots__ = (
+        "_capacity",
+        "_fence",
+        "_given_up_at",
+        "_mask",
+        "_ring",
+        "_ring_words",
+        "_tail",
+        "_wakeup",
+        "_words",
+        "block_timeout",
+        "head",
+        "lock",
+        "segment",
+    )
+
+    def __init__(self, segment: Segment, wakeup: Wakeup, block_timeout: float) -> None:
+        self.segment = segment
+        self.block_timeout = block_timeout
+        self.lock = _new_lock()
+        self._fence = _new_lock()
+        self._ring = segment.ring
+        self._ring_words = segment.ring_words
+        self._words = segment.words
+        self._capacity = segment.capacity
+        self._mask = segment.capacity - 1
+        self._wakeup = wakeup
+        self.head = segment.words[at.W_HEAD]
+        self._tail = segment.words[at.W_TAIL]
+        self._given_up_at = -1
+
+    def place(self, sink_kind: int, payload: bytes, position: int) -> int:
+        """Write a frame beyond HEAD and return the position of its end, or 0 where there is no room.
+
+        The caller holds `lock`. `position` is `head`, or the end of a frame placed before; `sink_kind` is
+        ``frame_word(sink, kind, 0)``.
+        """
+        length = len(payload)
+        advance = (length + 15) & ~7
+        offset = position & self._mask
+        if offset + advance > self._capacity:
+            pad = self._capacity - offset
+            if position + pad + advance - self._tail > self._capacity and not self._refresh(
+                position + pad + advance
+            ):
+                return 0
+            self._ring_words[offset >> 3] = pad
+            position += pad
+            offset = 0
+        elif position + advance - self._tail > self._capacity and not self._refresh(position + advance):
+            return 0
+        self._ring[offset + 8 : offset + 8 + length] = payload
+        self._ring_words[offset >> 3] = sink_kind | length
+        return position + advance
+
+    def _refresh(self, end: int) -> bool:
+        self._tail = self._words[at.W_TAIL]
+        return end - self._tail <= self._capacity
+
+    def publish(self, end: int) -> None:
+        """Make everything placed up to `end` the reader's; the caller holds `lock`."""
+        self.head = self._words[at.W_HEAD] = end
+
+    def wake_reader(self) -> None:
+        """Wake the reader if it sleeps; once per loop turn, or after a record made outside the loop."""
+        with self._fence:
+            pass
+        if self._words[at.W_SLEEPING]:
+            self._words[at.W_SLEEPING] = 0
+            self._wakeup.wake()
+
+    def emit(self, sink: int, kind: int, payload: bytes) -> bool:
+        """Publish one frame from any thread; False when it was dropped (and counted) for want of room."""
+        sink_kind = at.frame_word(sink, kind, 0)
+        with self.lock:
+            end = self.place(sink_kind, payload, self.head)
+            if end:
+                self.publish(end)
+        if not end:
+            if not self.wait_for_room(len(payload)):
+                self.count_dropped(sink)
+                return False
+            return self.emit(sink, kind, payload)
+        self.wake_reader()
+        return True
+
+    def wait_for_room(self, length: int) -> bool:
+        """Wait up to `block_timeout` seconds until a frame of this length fits; never called under `lock`.
+
+        After a wait in vain nothing is waited for until the reader has moved: else each record would pay.
+        """
+        need = 2 * at.align8(length + 8)  # its own size, and at worst as much again for the pad
+        if need > self._capacity:
+            return False
+        words = self._words
+        if words[at.W_TAIL] == self._given_up_at:
+            return False
+        self.wake_reader()
+        deadline = _monotonic() + self.block_timeout
+        while self.head + need - words[at.W_TAIL] > self._capacity:
+            if _monotonic() >= deadline:
+                self._given_up_at = words[at.W_TAIL]
+                return False
+            _sleep(ROOM_POLL)
+        return True
+
+    def count_dropped(self, sink: int) -> None:
+        """Count one record of `sink` that could not be kept; the collector reports it in the log."""
+        with self.lock:
+            self._words[at.W_DROPPED + sink] += 1
+
+
+def frames(segment: Segment, start: int, end: int) -> Iterator[tuple[int, int, memoryview, int]]:
+    """The frames between two positions: (sink, kind, payload, position of the frame's end)."""
+    mask = segment.capacity - 1
+    ring, words = segment.ring, segment.ring_words
+    while start < end:
+        offset = start & mask
+        word = words[offset >> 3]
+        length = word & 0xFFFFFFFF
+        if word >> 32 == at.Kind.PAD:
+            start += length
+            continue
+        start += (length + 15) & ~7
+        yield word >> 48, word >> 32 & 0xFFFF, ring[offset + 8 : offset + 8 + length], start

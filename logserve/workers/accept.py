@@ -1,0 +1,141 @@
+"""When a worker accepts a connection, and when it leaves it to another.
+
+A sync worker inside the application cannot look at its connections, so whatever it accepted waits. It accepts
+one connection at a time, only when it is free, and never where another idle worker has fewer. Three facts of
+epoll(7) on Linux shape this, each measured:
+
+- level-triggered EPOLLEXCLUSIVE gives every new connection to one and the same idle worker, as long as it is
+  idle; so that worker *passes*: it wakes the one with the fewest connections and looks away for a moment;
+- a worker that is woken for the listener but serves a kept connection first has used up the wake-up, and the
+  new connection would wait behind the application's call; so it passes it on before it enters the application;
+- an exclusive registration can be made and removed, but not modified (EINVAL).
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import time
+from collections.abc import Callable
+from typing import Final
+
+from logserve.shm import layout as at
+from logserve.shm.segment import Roster
+from logserve.shm.wake import Wakeup
+from logserve.workers.poller import EXCLUSIVE, READ, Poller
+
+LOOK_AWAY: Final = 0.002
+"""Seconds for which a worker that has passed a connection on leaves the listeners alone: long enough for a woken
+process to accept, short enough not to matter where that one has become busy meanwhile."""
+
+OUT_OF_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+class Acceptor:
+    """The listeners of one worker.
+
+    :param accepted: called with each new socket and its peer's address.
+    :param shared: whether other workers accept from the same sockets.
+    """
+
+    def __init__(
+        self,
+        poller: Poller,
+        listeners: list[socket.socket],
+        accepted: Callable[[socket.socket, socket.socket], None],
+        *,
+        roster: Roster,
+        slot: int,
+        pokes: list[Wakeup],
+        shared: bool,
+    ) -> None:
+        self._poller = poller
+        self._listeners = {listener.fileno(): listener for listener in listeners}
+        self._accepted = accepted
+        self._words = roster.words
+        self._slot = slot
+        self._pokes = pokes
+        self.shared = shared and len(pokes) > 1
+        self._watching = False
+        self.stopped = False
+        self.away_until = 0.0
+        """Monotonic time until which the listeners are left to others; 0 for not at all."""
+
+    def owns(self, fd: int) -> bool:
+        """Whether this descriptor is one of the listeners."""
+        return fd in self._listeners
+
+    def watch(self) -> None:
+        """Wait for connections."""
+        if self._watching or self.stopped:
+            return
+        for fd in self._listeners:
+            self._poller.register(fd, READ | (EXCLUSIVE if self.shared else 0))
+        self._watching = True
+
+    def ignore(self) -> None:
+        """Leave new connections in the backlog, or to others."""
+        if self._watching:
+            for fd in self._listeners:
+                self._poller.unregister(fd)
+            self._watching = False
+
+    def stop(self) -> None:
+        """Accept no more; the arbiter still holds the sockets, so that no client is refused meanwhile."""
+        self.ignore()
+        self.stopped = True
+
+    def ready(self, fd: int) -> None:
+        """A listener is readable: accept one connection, or pass it on."""
+        if self.stopped:
+            return
+        if self.shared and self.pass_on(fewer_only=True):
+            self.ignore()
+            self.away_until = time.monotonic() + LOOK_AWAY
+            return
+        self.accept(self._listeners[fd])
+
+    def poked(self) -> None:
+        """Another worker asks this one to look: accept one connection from each listener that has one."""
+        if not self.stopped:
+            for listener in self._listeners.values():
+                self.accept(listener)
+
+    def return_if_due(self, now: float) -> None:
+        """Watch again once the moment of looking away is over."""
+        if self.away_until and now >= self.away_until:
+            self.away_until = 0.0
+            self.watch()
+
+    def accept(self, listener: socket.socket) -> None:
+        """Accept one connection, if there is still one."""
+        try:
+            sock, _ = listener.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return  # another worker was faster, or the client has gone already
+        except OSError as error:
+            if error.errno not in OUT_OF_DESCRIPTORS:
+                raise
+            self.ignore()  # else the loop would spin; what this worker closes makes room
+            self.away_until = time.monotonic() + 0.1
+            return
+        sock.setblocking(False)
+        self._accepted(sock, listener)
+
+    def pass_on(self, *, fewer_only: bool) -> bool:
+        """Wake the idle worker with the fewest connections, if there is one.
+
+        :param fewer_only: only where it has fewer than this one.
+        """
+        words = self._words
+        best, fewest = -1, words[self._slot * at.ROSTER_WORDS + at.R_CONNECTIONS] if fewer_only else 1 << 62
+        for slot in range(len(self._pokes)):
+            row = slot * at.ROSTER_WORDS
+            if words[row + at.R_STATE] == at.WorkerState.IDLE and slot != self._slot:
+                connections = words[row + at.R_CONNECTIONS]
+                if connections < fewest:
+                    best, fewest = slot, connections
+        if best < 0:
+            return False
+        self._pokes[best].wake()
+        return True

@@ -1,0 +1,238 @@
+"""A worker's life from the fork to its exit code."""
+
+from __future__ import annotations
+
+import atexit
+import faulthandler
+import gc
+import logging
+import os
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from logserve import http1
+from logserve.errors import AppError, BootError, ConfigurationError, LogserveError
+from logserve.logs import adopt, capture, redact, runtime
+from logserve.logs.access.plan import AccessPlan
+from logserve.logs.config import configure_worker
+from logserve.logs.names import ACCESS
+from logserve.logs.origin import Origin
+from logserve.settings import Settings
+from logserve.shm import layout as at
+from logserve.shm.layout import WorkerState
+from logserve.shm.ring import Producer
+from logserve.workers.accept import Acceptor
+from logserve.workers.ledger import Ledger
+from logserve.workers.limits import WorkerLimits
+from logserve.workers.loop import Loop
+from logserve.workers.poller import READ, new_poller
+from logserve.workers.runner import InlineRunner, PoolRunner
+from logserve.workers.serve import QuickStop, Server
+from logserve.workers.signals import WorkerSignals
+from logserve.workers.start import WorkerStart
+from logserve.wsgi.environ import script_name_from_environment, worker_environ
+from logserve.wsgi.importer import load_app
+
+log = logging.getLogger("logserve.error")
+
+REGISTRATION_TIMEOUT: Final = 10.0
+"""Seconds for the arbiter and the collector to acknowledge a handler."""
+
+
+def run(start: WorkerStart) -> int:
+    """See :func:`logserve.workers.boot`."""
+    atexit._clear()  # what the arbiter registered is the arbiter's
+    words, row = start.roster.words, start.slot * at.ROSTER_WORDS
+    words[row + at.R_PID] = os.getpid()
+    words[row + at.R_STATE] = WorkerState.BOOTING
+    words[row + at.R_HEARTBEAT] = time.monotonic_ns()
+    start.segment.words[at.W_PID] = os.getpid()
+    if start.faults_fd is not None:
+        faulthandler.enable(start.faults_fd)
+    interrupt = _Interrupt()
+    signals = WorkerSignals(interrupt)
+    origin = Origin(start.boot_id, start.slot, start.incarnation)
+    producer = _install_logging(start, origin)
+    try:
+        application = start.application or load_app(start.settings.app)
+    except LogserveError as error:
+        return _boot_failed(start, error.exit_code, str(error))
+    except BaseException:
+        return _boot_failed(start, BootError.exit_code, traceback.format_exc())
+    if signals.graceful or signals.quick:
+        return 0
+    gc.collect()
+    gc.freeze()
+    loop = _make_loop(start, application, producer, origin, signals, interrupt)
+    start.channel.send({"op": "booted"})
+    try:
+        loop.run()
+    except QuickStop:
+        loop.quit()
+    words[row + at.R_STATE] = WorkerState.STOPPING
+    loop.runner.stop()
+    atexit._run_exitfuncs()
+    producer.wake_reader()
+    return 0
+
+
+class _Interrupt:
+    """What a quick stop's handler does: end the application's call, where one runs in the main thread."""
+
+    def __init__(self) -> None:
+        self.runner: InlineRunner | PoolRunner | None = None
+
+    def __call__(self) -> None:
+        if self.runner is not None and self.runner.calling:
+            self.runner.calling = False
+            raise QuickStop
+
+
+def _install_logging(start: WorkerStart, origin: Origin) -> Producer:
+    settings = start.settings
+    timeout = settings.log_block_timeout if settings.log_overflow == "block" else 0.0
+    producer = Producer(start.segment, start.wakeup, timeout)
+    runtime.install(
+        producer, origin, registrar_function=_registrar(start), socket_for_children=start.child_socket
+    )
+    redact.configure(settings.redact_header, settings.redact_query)
+    configure_worker(start.config, start.sinks)
+    capture.install()
+    if settings.adopt_handlers:
+        adopt.enable(settings.app)
+    return producer
+
+
+def _registrar(start: WorkerStart) -> Callable[[Mapping[str, Any]], int]:
+    def register(spec: Mapping[str, Any]) -> int:
+        reply = start.channel.request({"op": "adopt", "spec": dict(spec)}, REGISTRATION_TIMEOUT)
+        if reply["op"] != "adopted":
+            raise ConfigurationError(str(reply["error"]))
+        return int(reply["sink"])
+
+    return register
+
+
+def _boot_failed(start: WorkerStart, code: int, message: str) -> int:
+    start.channel.send({"op": "boot_failed", "exit": code, "message": message})
+    return code if code in (AppError.exit_code, BootError.exit_code) else BootError.exit_code
+
+
+def _make_loop(
+    start: WorkerStart,
+    application: Callable[..., Any],
+    producer: Producer,
+    origin: Origin,
+    signals: WorkerSignals,
+    interrupt: _Interrupt,
+) -> Loop:
+    settings = start.settings
+    access = logging.getLogger(ACCESS)
+    ledger = Ledger(producer, AccessPlan.of(access, origin), origin)
+    runtime.on_access_changed(lambda: ledger.use(AccessPlan.of(access, origin)))
+    server = Server(application, ledger, settings.request_id_header)
+    alone = settings.workers == 1
+    runner: InlineRunner | PoolRunner
+    if settings.worker_class == "gthread":
+        runner = PoolRunner(server, threads=settings.threads, timeout=settings.timeout, alone=alone)
+    else:
+        runner = InlineRunner(server, alone=alone)
+    interrupt.runner = runner
+    poller = new_poller()
+    loop = Loop(
+        poller,
+        server,
+        ledger,
+        runner,
+        environ=worker_environ(
+            capture.errors_stream(),
+            multithread=settings.worker_class == "gthread",
+            multiprocess=not alone,
+            software="logserve",
+            script_name=script_name_from_environment(),
+        ),
+        limits=_limits(settings),
+        http_limits=http1.Limits(
+            request_line=settings.limit_request_line,
+            fields=settings.limit_request_fields,
+            field_size=settings.limit_request_field_size,
+            body=settings.limit_request_body,
+        ),
+        roster=start.roster,
+        slot=start.slot,
+    )
+    loop.acceptor = acceptor = Acceptor(
+        poller,
+        start.listeners,
+        loop.accepted,
+        roster=start.roster,
+        slot=start.slot,
+        pokes=start.pokes,
+        shared=start.shared_listeners and not alone,
+    )
+    acceptor.watch()
+    _watch(loop, start, signals, acceptor, runner)
+    return loop
+
+
+def _watch(
+    loop: Loop,
+    start: WorkerStart,
+    signals: WorkerSignals,
+    acceptor: Acceptor,
+    runner: InlineRunner | PoolRunner,
+) -> None:
+    """Tell the loop what else may wake it."""
+
+    def on_signal() -> None:
+        signals.drain()
+        if signals.quick:
+            loop.quit()
+        elif signals.graceful:
+            loop.stop()
+
+    def on_channel() -> None:
+        try:
+            message = start.channel.receive()
+        except BlockingIOError:
+            return
+        if message is None:  # the arbiter is gone
+            loop.poller.unregister(start.channel.fileno())
+            loop.stop()
+
+    def on_poke() -> None:
+        poke.drain()
+        acceptor.poked()
+
+    loop.special[signals.fileno()] = on_signal
+    loop.special[start.channel.fileno()] = on_channel
+    watched = [signals.fileno(), start.channel.fileno()]
+    if acceptor.shared and start.slot < len(start.pokes):
+        poke = start.pokes[start.slot]
+        loop.special[poke.fileno()] = on_poke
+        watched.append(poke.fileno())
+    if isinstance(runner, PoolRunner):
+        runner.acceptor = acceptor
+        runner.called_back = loop.called_back
+        loop.special[runner.wakeup.fileno()] = runner.collect
+        watched.append(runner.wakeup.fileno())
+    for fd in watched:
+        loop.poller.register(fd, READ)
+
+
+def _limits(settings: Settings) -> WorkerLimits:
+    jitter = int.from_bytes(os.urandom(4), "big") % (settings.max_requests_jitter + 1)
+    return WorkerLimits(
+        connections=settings.worker_connections,
+        keep_alive=settings.keep_alive,
+        header_timeout=settings.header_timeout,
+        body_timeout=settings.body_timeout,
+        send_timeout=settings.send_timeout,
+        graceful_timeout=settings.graceful_timeout,
+        body_spool=settings.body_spool,
+        response_spool=settings.response_spool,
+        max_requests=settings.max_requests + jitter if settings.max_requests else 0,
+        heartbeat=min(5.0, settings.timeout / 4) if settings.timeout else 5.0,
+    )

@@ -1,0 +1,357 @@
+"""One request from its parsed head to its record: the application's call and everything that may go wrong.
+
+:meth:`Server.call` runs in whatever thread the worker type gives it; the connection is that thread's until it
+returns. It touches no poller and no timer: what comes next is read from the connection by the loop.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from logserve import http1
+from logserve.errors import RemoteProtocolError
+from logserve.http1.response import error_response
+from logserve.logs.access.exchange import Exchange
+from logserve.logs.access.outcome import Outcome, outcome_of
+from logserve.logs.context import new_span_id, parse_traceparent, set_current, well_formed_request_id
+from logserve.shm.layout import Phase
+from logserve.workers.connection import ClientGone, Connection, State
+from logserve.workers.ledger import APPLICATION, SENDING, Ledger
+from logserve.wsgi.body import BodyBuffer
+from logserve.wsgi.environ import request_environ
+from logserve.wsgi.response import Response
+
+_monotonic_ns = time.monotonic_ns
+log = logging.getLogger("logserve.error")
+http_log = logging.getLogger("logserve.http")
+
+
+class QuickStop(BaseException):
+    """Raised inside the application's call by a quick stop (INT, QUIT)."""
+
+
+class Server:
+    """Answers requests with one application.
+
+    :param may_keep: whether connections should be kept alive just now; the loop changes it.
+    :param request_id_header: the header that carries the request's id, both ways.
+    """
+
+    def __init__(self, application: Callable[..., Any], ledger: Ledger, request_id_header: str) -> None:
+        self.application = application
+        self.ledger = ledger
+        self.may_keep = True
+        self._id_field = "HTTP_" + request_id_header.upper().replace("-", "_")
+        self._id_prefix = request_id_header.encode("latin-1") + b": "
+
+    # -- before the call
+
+    def head_complete(self, connection: Connection, request: http1.Request, phase: int) -> None:
+        """The head has been read: its exchange gets the facts, its entry the request line."""
+        exchange = connection.exchange
+        assert exchange is not None
+        connection.request = request
+        fields = request.fields
+        exchange.method = request.method
+        exchange.target = request.target
+        exchange.version = request.version
+        exchange.fields = fields
+        trace = fields.get("HTTP_TRACEPARENT", "")
+        given = fields.get(self._id_field, "")
+        minted = identify(exchange, given, trace)
+        self.ledger.describe(
+            connection,
+            request.head[: request.head.find(b"\r\n")],
+            trace.encode("latin-1") if trace else b"",
+            b"" if minted else given.encode("latin-1"),
+            phase,
+        )
+
+    # -- the call
+
+    def call(self, connection: Connection) -> None:
+        """Call the application and send its answer as far as the client takes it.
+
+        Afterwards the connection either has its record (`exchange` is None), and `keep` says whether it goes
+        on, or its state is SENDING.
+        """
+        exchange, request = connection.exchange, connection.request
+        assert exchange is not None
+        assert request is not None
+        response = Response(
+            request,
+            connection,
+            request.keep_alive
+            and ((self.may_keep and not connection.http.at_eof) or bool(connection.waiting)),
+            self._id_prefix + exchange.request_id.encode("latin-1") + b"\r\n",
+        )
+        environ = request_environ(connection.environ, request)
+        body = connection.body
+        if body is None:
+            body = connection.body = BodyBuffer(0)
+        else:
+            exchange.body_received = body.received
+        environ["wsgi.input"] = body.open()
+        environ["wsgi.early_hints"] = response.early_hints
+        exchange.environ = environ
+        set_current(exchange)
+        self.ledger.phase(connection, APPLICATION)
+        exchange.called = _monotonic_ns()
+        try:
+            last = response.run(self.application, environ)
+        except BaseException as error:
+            exchange.returned = _monotonic_ns()
+            self._failed(connection, exchange, response, error)
+        else:
+            exchange.returned = _monotonic_ns()
+            self._answered(connection, exchange, response, last)
+        finally:
+            set_current(None)
+
+    def _answered(self, connection: Connection, exchange: Exchange, response: Response, last: bytes) -> None:
+        assert response.status is not None
+        exchange.status = status = int(response.status[:3])
+        exchange.response_headers = response.headers
+        exchange.body_sent = response.written
+        if response.outcome is None:
+            exchange.outcome = outcome_of(status)
+        else:
+            exchange.outcome = response.outcome
+            log.error("%s", response.problem, extra={"event.reason": response.outcome.value})
+        connection.keep = response.keep_alive
+        self.send_last(connection, last)
+
+    def _failed(
+        self, connection: Connection, exchange: Exchange, response: Response, error: BaseException
+    ) -> None:
+        """The application raised, or the client left while it was answered."""
+        connection.keep = False
+        exchange.response_headers = response.headers
+        if connection.gone is not None and (error is connection.gone or isinstance(error, OSError)):
+            if response.status is not None:
+                exchange.status = int(response.status[:3])
+            self.client_gone(connection, connection.gone)
+            return
+        stopped = isinstance(error, QuickStop)
+        exchange.outcome = Outcome.SHUTDOWN if stopped else Outcome.APP_RAISED
+        started = connection.sent > 0 or connection.outgoing is not None
+        if not stopped:
+            log.error(
+                "the application raised %s %s: %s %s",
+                type(error).__name__,
+                "after the response's headers" if started else "before the response's headers",
+                exchange.method,
+                exchange.target,
+                exc_info=error,
+            )
+        exchange.reason = "after_headers" if started else "before_headers"
+        if not started:
+            self.send_error(connection, 503 if stopped else 500, "shutdown" if stopped else "app_raised")
+            return
+        assert response.status is not None
+        exchange.status = int(response.status[:3])
+        exchange.phase = Phase.SENDING
+        exchange.body_sent = self._body_sent(connection)
+        # Whoever reads until the end of the connection would take the torn body for whole: reset it instead.
+        framing = response.framing
+        self.abort(connection, reset=framing is not None and not framing.chunked and framing.length is None)
+
+    # -- the answer's end
+
+    def send_last(self, connection: Connection, last: bytes) -> None:
+        """Send the last bytes with the record prepared, or leave them to the loop behind what still waits."""
+        exchange = connection.exchange
+        assert exchange is not None
+        try:
+            if self._push(connection, exchange, last):
+                return
+        except OSError as error:
+            self._account(connection, exchange, last)
+            self.client_gone(
+                connection, connection.gone or ClientGone(f"the client is gone: {error.strerror}")
+            )
+            return
+        self._account(connection, exchange, last)
+        connection.state = State.SENDING
+        exchange.phase = Phase.SENDING
+        self.ledger.progress(connection, exchange.status, self._body_sent(connection))
+        self.ledger.phase(connection, SENDING)
+
+    def resume(self, connection: Connection) -> bool:
+        """The client reads again: go on sending; True when something went out or the request is done."""
+        exchange = connection.exchange
+        assert exchange is not None
+        before = connection.sent
+        try:
+            if self._push(connection, exchange, connection.last):
+                return True
+        except OSError as error:
+            self.client_gone(
+                connection, connection.gone or ClientGone(f"the client is gone: {error.strerror}")
+            )
+            return True
+        self.ledger.progress(connection, exchange.status, self._body_sent(connection))
+        return connection.sent > before
+
+    def _push(self, connection: Connection, exchange: Exchange, last: bytes) -> bool:
+        """Send what waits and then the last bytes; True when all is out and the record is published."""
+        if connection.outgoing is not None and not connection.flush():
+            # The record is prepared before the last bytes, so where they wait in memory they are taken back.
+            connection.last = last or connection.outgoing.take_last()
+            return False
+        exchange.end = _monotonic_ns()
+        if last:
+            sent = self.ledger.answer(connection, exchange, last)
+            if sent < len(last):
+                connection.sent += sent
+                connection.last = last[sent:]
+                return False
+        else:
+            self.ledger.record(connection, exchange)
+        connection.reset()
+        connection.state = State.READING
+        return True
+
+    def _account(self, connection: Connection, exchange: Exchange, last: bytes) -> None:
+        """Once it is known that an answer does not go out at once: how many of its bytes are not the body's."""
+        connection.overhead += len(last) - (exchange.body_sent - connection.written)
+
+    def send_error(self, connection: Connection, status: int, reason: str) -> None:
+        """Answer with an error of the server's own; the connection ends with it."""
+        exchange = connection.exchange
+        assert exchange is not None
+        exchange.status = status
+        data = error_response(
+            status, reason, self._id_prefix + exchange.request_id.encode("latin-1") + b"\r\n", exchange.method
+        )
+        exchange.body_sent = len(data) - data.index(b"\r\n\r\n") - 4
+        connection.keep = False
+        self.send_last(connection, data)
+
+    def abort(self, connection: Connection, *, reset: bool = False) -> None:
+        """Write the record of a request whose answer ends here, and end the connection."""
+        exchange = connection.exchange
+        assert exchange is not None
+        exchange.end = _monotonic_ns()
+        self.ledger.record(connection, exchange)
+        connection.reset()
+        if connection.outgoing is not None:
+            connection.outgoing.close()
+            connection.outgoing = None
+        connection.keep = False
+        connection.state = State.CLOSED
+        if reset:
+            connection.reset_on_close()
+
+    # -- what else may become of a request
+
+    def client_gone(self, connection: Connection, gone: ClientGone) -> None:
+        """The client left before its answer was handed over, or did not read it."""
+        exchange = connection.exchange
+        assert exchange is not None
+        exchange.outcome = Outcome.TIMEOUT_SEND if gone.timed_out else Outcome.CLIENT_ABORTED
+        exchange.reason = "send_timeout" if gone.timed_out else "client_gone"
+        exchange.body_sent = self._body_sent(connection)
+        exchange.phase = Phase.SENDING
+        if not connection.sent:
+            exchange.status = 0  # nothing of the answer went out
+        http_log.info(
+            "%s: %s %s", gone, exchange.method, exchange.target, extra={"event.reason": exchange.reason}
+        )
+        self.abort(connection)
+
+    def client_left_early(self, connection: Connection, phase: Phase) -> None:
+        """The client closed or reset the connection inside its request."""
+        exchange = connection.exchange
+        assert exchange is not None
+        exchange.outcome = Outcome.CLIENT_ABORTED
+        exchange.reason = "client_closed"
+        exchange.phase = phase
+        self._fill_partial(connection, exchange)
+        http_log.info("the client left inside its request", extra={"event.reason": "client_closed"})
+        self.abort(connection)
+
+    def reader_timed_out(self, connection: Connection) -> None:
+        """The client took nothing of its answer for ``--send-timeout``."""
+        self.client_gone(
+            connection,
+            ClientGone(f"the client read nothing for {connection.send_timeout:g} s", timed_out=True),
+        )
+
+    def shut_down(self, connection: Connection) -> None:
+        """A quick stop ends a request that is being read or answered."""
+        exchange = connection.exchange
+        assert exchange is not None
+        self._fill_partial(connection, exchange)
+        exchange.outcome = Outcome.SHUTDOWN
+        exchange.body_sent = self._body_sent(connection)
+        self.abort(connection)
+
+    def unanswered(self, connection: Connection) -> None:
+        """The connection ended with the answer to an earlier request."""
+        exchange = connection.exchange
+        assert exchange is not None
+        self._fill_partial(connection, exchange)
+        exchange.outcome = Outcome.SHUTDOWN
+        exchange.reason = "connection_ended"
+        self.abort(connection)
+
+    def refuse(self, connection: Connection, error: RemoteProtocolError) -> None:
+        """The request broke a rule of HTTP, or a limit, or came too slowly: answer and end."""
+        exchange = connection.exchange
+        assert exchange is not None
+        self._fill_partial(connection, exchange)
+        if error.status == 408:
+            in_body = connection.body is not None
+            exchange.outcome = Outcome.TIMEOUT_BODY if in_body else Outcome.TIMEOUT_HEADER
+            exchange.phase = Phase.BODY if in_body else Phase.HEADER
+        elif error.status in (413, 414, 431):
+            exchange.outcome = Outcome.TOO_LARGE
+        else:
+            exchange.outcome = Outcome.MALFORMED
+        exchange.reason = error.reason
+        set_current(exchange)
+        http_log.warning("%s", error, extra={"event.reason": error.reason})
+        self.send_error(connection, error.status, error.reason)
+        set_current(None)
+
+    def _fill_partial(self, connection: Connection, exchange: Exchange) -> None:
+        if connection.body is not None:
+            exchange.body_received = connection.body.received
+        if connection.request is None:
+            partial = connection.http.partial
+            if partial is None:  # it broke no rule, it was cut off
+                connection.http.time_out()
+                partial = connection.http.partial
+                assert partial is not None
+            exchange.method = partial.method
+            exchange.target = partial.target
+            exchange.version = partial.version
+            exchange.fields = partial.fields
+            identify(
+                exchange, partial.fields.get(self._id_field, ""), partial.fields.get("HTTP_TRACEPARENT", "")
+            )
+
+    @staticmethod
+    def _body_sent(connection: Connection) -> int:
+        """Body bytes that the kernel took, as far as the framing lets one tell: never more than went out."""
+        exchange = connection.exchange
+        assert exchange is not None
+        sent = max(0, connection.sent - connection.overhead)
+        return min(sent, exchange.body_sent) if exchange.body_sent else sent
+
+
+def identify(exchange: Exchange, given: str, traceparent: str) -> bool:
+    """Give a request its ids; True where its request id is minted, because the client gave no good one."""
+    if traceparent and (parent := parse_traceparent(traceparent)) is not None:
+        exchange.trace_id = parent.trace_id
+        exchange.parent_id = parent.parent_id
+        exchange.span_id = new_span_id()
+    if given and well_formed_request_id(given):
+        exchange.request_id = given
+        return False
+    exchange.request_id = exchange.origin.access_id(exchange.seq)
+    return True

@@ -1,0 +1,40 @@
+"""The request's body on its way to ``wsgi.input``: in memory up to a threshold, then in a temporary file."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from typing import IO
+
+
+class BodyBuffer:
+    """Collects a body as it arrives.
+
+    :param threshold: bytes kept in memory; one more and everything moves to an unlinked temporary file.
+    """
+
+    __slots__ = ("_file", "_threshold", "received")
+
+    def __init__(self, threshold: int) -> None:
+        self._threshold = threshold
+        self._file: IO[bytes] = io.BytesIO()
+        self.received = 0
+
+    def append(self, data: bytes) -> None:
+        """Add what has arrived."""
+        before = self.received
+        self.received += len(data)
+        if before <= self._threshold < self.received:
+            file = tempfile.TemporaryFile(prefix="logserve-body-")  # noqa: SIM115 - closed with the request
+            file.write(self._file.getbuffer())  # type: ignore[attr-defined]  # a BytesIO until now
+            self._file = file
+        self._file.write(data)
+
+    def open(self) -> IO[bytes]:
+        """The whole body as a file at its start, for ``wsgi.input``."""
+        self._file.seek(0)
+        return self._file
+
+    def close(self) -> None:
+        """Let go of the temporary file, if there is one."""
+        self._file.close()

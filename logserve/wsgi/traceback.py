@@ -1,0 +1,48 @@
+"""Tracebacks as the user wants to read them: their own frames, without the machinery's."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from typing import NamedTuple
+
+_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_IMPORT_MACHINERY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep + "importlib" + os.sep
+
+
+class UsersTraceback(NamedTuple):
+    """A traceback's text, and whether any of the user's frames are in it."""
+
+    text: str
+    has_frames: bool
+
+    def __str__(self) -> str:
+        """Return the text, without a final line ending."""
+        return self.text
+
+
+def users_traceback(error: BaseException) -> UsersTraceback:
+    """Return the traceback of `error` and of what caused it, without logserve's and importlib's frames.
+
+    It ends at the user's line. An error without a frame of the user's, such as a SyntaxError in the module
+    that was asked for, is shown without the line that announces a traceback.
+    """
+    whole = traceback.TracebackException.from_exception(error)
+    _strip(whole, set())
+    return UsersTraceback("".join(whole.format()).rstrip("\n"), bool(whole.stack))
+
+
+def _strip(part: traceback.TracebackException, seen: set[int]) -> None:
+    if id(part) in seen:
+        return
+    seen.add(id(part))
+    frames = [frame for frame in part.stack if not _is_machinery(frame.filename)]
+    # None, not empty: format() then leaves out the announcing line as well.
+    part.stack = traceback.StackSummary.from_list(frames) if frames else None  # type: ignore[assignment]
+    for other in (part.__cause__, part.__context__, *(part.exceptions or ())):
+        if other is not None:
+            _strip(other, seen)
+
+
+def _is_machinery(filename: str) -> bool:
+    return filename.startswith(("<frozen importlib", _OURS, _IMPORT_MACHINERY))

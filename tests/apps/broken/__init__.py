@@ -1,0 +1,1 @@
+"""Modules that cannot be served; linters leave them alone."""

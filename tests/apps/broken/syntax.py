@@ -1,0 +1,5 @@
+"""It does not parse."""
+
+
+def application(environ, start_response:
+    return []

@@ -1,0 +1,159 @@
+"""Which handlers there are: configurations side by side, children of workers, captured output."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from logserve.logs.runtime import ChildEmitter
+from logserve.shm.layout import Kind
+from tests.collector.harness import Arbiter, arbiter, settled, wait_until
+from tests.collector.lines import emit_lines, line, read_lines
+from tests.collector.test_faults import configuration, record
+
+FILE = "logging.FileHandler"
+SIZED = "logging.handlers.RotatingFileHandler"
+
+
+@pytest.fixture
+def server() -> Iterator[Arbiter]:
+    with arbiter() as made:
+        made.start()
+        yield made
+
+
+def configured(server: Arbiter, generation: int, handlers: dict[str, Any], sinks: dict[str, int]) -> None:
+    answer = server.configure(generation, configuration(handlers, list(handlers)), sinks)
+    assert answer["op"] == "configured", answer
+
+
+def test_a_file_of_two_configurations_is_one_open_file_and_the_newer_definition_takes_over(
+    server: Arbiter, tmp_path: Path
+) -> None:
+    path = tmp_path / "app.log"
+    segment = server.segment(0, capacity=1 << 18)
+    producer = server.producer(segment)
+    configured(server, 1, {"app": {"class": FILE, "filename": str(path)}}, {"app": 1})
+    server.send({"op": "commit", "generation": 1})
+    newer = {"class": SIZED, "filename": str(path), "maxBytes": 5000, "backupCount": 90}
+    configured(server, 2, {"app": newer}, {"app": 2})
+    emit_lines(producer, 1, range(100))
+    emit_lines(producer, 2, range(100, 200))
+    wait_until(lambda: settled(segment), "lines of both")
+    assert read_lines([path]) == {0: list(range(200))}, "the old definition still holds: no rotation"
+    server.send({"op": "commit", "generation": 2})
+    emit_lines(producer, 1, range(200, 300))
+    emit_lines(producer, 2, range(300, 400))
+    wait_until(lambda: settled(segment), "lines under the newer definition")
+    server.send({"op": "retire", "generation": 1, "sinks": [1]})
+    emit_lines(producer, 2, range(400, 500))
+    assert server.stop() == 0
+    rotated = sorted(tmp_path.glob("app.log.*"), key=lambda name: -int(name.suffix[1:]))
+    assert len(rotated) > 3
+    assert read_lines([*rotated, path]) == {0: list(range(500))}
+
+
+def test_a_retired_configuration_closes_its_files_and_its_number_serves_another(
+    server: Arbiter, tmp_path: Path
+) -> None:
+    old, new = tmp_path / "old.log", tmp_path / "new.log"
+    segment = server.segment(0)
+    producer = server.producer(segment)
+    configured(server, 1, {"app": {"class": FILE, "filename": str(old)}}, {"app": 1})
+    emit_lines(producer, 1, [0])
+    wait_until(lambda: settled(segment), "the old one's line")
+    opened = f"/proc/{server.pid}/fd"
+
+    def is_open(path: Path) -> bool:
+        return any(os.readlink(f"{opened}/{fd}") == str(path) for fd in os.listdir(opened) if int(fd) > 2)
+
+    assert is_open(old)
+    server.send({"op": "retire", "generation": 1, "sinks": [1]})
+    wait_until(lambda: not is_open(old), "the old file's close")
+    configured(server, 2, {"app": {"class": FILE, "filename": str(new)}}, {"app": 1})
+    emit_lines(producer, 1, [1])
+    assert server.stop() == 0
+    assert read_lines([old]) == {0: [0]}
+    assert read_lines([new]) == {0: [1]}
+
+
+def test_a_configuration_that_cannot_be_opened_changes_nothing(server: Arbiter, tmp_path: Path) -> None:
+    configured(server, 1, {"app": {"class": FILE, "filename": str(tmp_path / "app.log")}}, {"app": 1})
+    handlers = {
+        "fine": {"class": FILE, "filename": str(tmp_path / "fine.log")},
+        "wrong": {"class": FILE, "filename": str(tmp_path / "none" / "wrong.log")},
+    }
+    answer = server.configure(2, configuration(handlers, ["fine"]), {"fine": 2, "wrong": 3})
+    assert answer["op"] == "refused"
+    assert "none/wrong.log" in answer["error"]
+    emit_lines(server.producer(server.segment(0)), 1, range(10))
+    assert server.stop() == 0
+    assert read_lines([tmp_path / "app.log"]) == {0: list(range(10))}
+
+
+def test_a_record_frame_for_a_line_handler_is_formatted_here(server: Arbiter, tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    configured(server, 1, {"app": {"class": FILE, "filename": str(path)}}, {"app": 1})
+    producer = server.producer(server.segment(0))
+    assert producer.emit(1, Kind.RECORD, record("of the arbiter"))
+    assert producer.emit(1, Kind.LINE, b"of a worker\n")
+    assert producer.emit(1, Kind.RECORD, record("again"))
+    assert server.stop() == 0
+    assert path.read_text() == "INFO of the arbiter\nof a worker\nINFO again\n"
+
+
+def test_children_of_workers_send_by_datagram(server: Arbiter, tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    configured(server, 1, {"app": {"class": FILE, "filename": str(path)}}, {"app": 1})
+    emitter = ChildEmitter(server.for_children, 5.0)
+    for number in range(50):
+        assert emitter.emit(1, Kind.LINE, line(9, number))
+    big = b"y" * 300_000 + b"\n"
+    assert emitter.emit(1, Kind.LINE, big)
+    wait_until(lambda: path.stat().st_size > len(big), "the big one")
+    assert server.stop() == 0
+    data = path.read_bytes()
+    assert data.endswith(big)
+    path.write_bytes(data[: -len(big)])
+    assert read_lines([path]) == {9: list(range(50))}
+
+
+def test_captured_output_becomes_records(server: Arbiter, tmp_path: Path) -> None:
+    path = tmp_path / "error.log"
+    configured(server, 1, {"error": {"class": FILE, "filename": str(path)}}, {"error": 1})
+    out, err = os.pipe(), os.pipe()
+    server.send(
+        {"op": "pipes", "slot": 0, "incarnation": 1, "pid": os.getpid()}, [out[0], err[0]]
+    )
+    os.write(out[1], b"one\ntwo\nthr")
+    os.write(out[1], b"ee\nrest")
+    wait_until(lambda: path.exists() and "rest" in path.read_text(), "a rest that waits no longer")
+    os.write(err[1], b"bad \xff bytes\nlast")
+    for descriptor in (*out, *err):
+        os.close(descriptor)
+    assert server.stop() == 0
+    assert path.read_text().splitlines() == [
+        "INFO one", "INFO two", "INFO three", "INFO rest", "WARNING bad \\xff bytes", "WARNING last",
+    ]  # fmt: skip
+
+
+def test_a_handler_of_the_standard_library_that_needs_records(server: Arbiter, tmp_path: Path) -> None:
+    """A SysLogHandler to a unix datagram socket."""
+    address = str(tmp_path / "log")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(address)
+        listener.settimeout(10)
+        configured(
+            server, 1, {"syslog": {"class": "logging.handlers.SysLogHandler", "address": address}}, {"syslog": 1}
+        )
+        producer = server.producer(server.segment(0))
+        for number in range(5):
+            assert producer.emit(1, Kind.RECORD, record(f"message {number}"))
+        received = [listener.recv(1000) for _ in range(5)]
+        assert server.stop() == 0
+    assert received == [f"<14>INFO message {number}\0".encode() for number in range(5)]

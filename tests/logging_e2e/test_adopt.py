@@ -1,0 +1,137 @@
+"""File handlers that an application makes itself, in each worker, become the collector's before a record is lost."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.logging_e2e.harness import (
+    Hammer,
+    LoggedServer,
+    application_counts,
+    assert_application_lines,
+    config,
+    family,
+    lines,
+    serving,
+)
+from tests.support import processes
+from tests.support.waiting import wait_for
+
+APP = "adopting"
+WORKERS = ("--workers", "3")
+
+
+def adopt(kind: str, *, when: str = "import", **options: object) -> dict[str, str]:
+    return {"ADOPT": kind, "ADOPT_WHEN": when, "ADOPT_OPTIONS": json.dumps(options)}
+
+
+def holders(server: LoggedServer, text: str) -> list[int]:
+    """The processes of the server that have a file open whose name has this text in it."""
+    pids = [server.pid, *processes.children(server.pid)]
+    return [pid for pid in pids if any(text in name for name in processes.descriptors(pid).values())]
+
+
+@pytest.mark.parametrize("when", ["import", "request"])
+@pytest.mark.parametrize("kind", ["file", "watched", "size", "time", "dictConfig"])
+def test_each_class_whenever_it_was_made(
+    tmp_path: Path, worker_options: list[str], kind: str, when: str
+) -> None:
+    rotates = kind in ("size", "time", "dictConfig")
+    with (
+        serving(
+            tmp_path, APP, [*worker_options, *WORKERS], environment=adopt(kind, when=when), logs=config()
+        ) as server,
+        Hammer(server) as hammer,
+    ):
+        hammer.reach(150)
+        assert holders(server, "adopted.log") == [server.collector()], "others have it open"
+        if rotates:
+            wait_for(lambda: len(family(server.logs, "adopted.log")) >= 3, 20, server.describe)
+    assert_application_lines(lines(family(server.logs, "adopted.log")), hammer.answered, kind)
+
+
+def test_attributes_go_with_it(tmp_path: Path) -> None:
+    """delay and encoding as the application chose them."""
+    environment = adopt("file", delay=True, encoding="utf-16-le")
+    with serving(tmp_path, APP, WORKERS, environment=environment, logs=config()) as server:
+        assert not (server.logs / "adopted.log").exists(), "delay: not before the first record"
+        for number in range(10):
+            server.get(f"/n/{number}")
+    text = (server.logs / "adopted.log").read_bytes().decode("utf-16-le")
+    assert_application_lines(text.splitlines(), range(10), "utf-16-le")
+
+
+def test_namer_and_rotator_by_reference(tmp_path: Path) -> None:
+    with (
+        serving(tmp_path, APP, WORKERS, environment=adopt("named"), logs=config()) as server,
+        Hammer(server, clients=2) as hammer,
+    ):
+        wait_for(lambda: len(list(server.logs.glob("*.gz"))) >= 2, 20, server.describe)
+    packed = sorted(server.logs.glob("*.gz"), key=lambda path: path.stat().st_mtime_ns)
+    found = [line for path in packed for line in gzip.decompress(path.read_bytes()).decode().splitlines()]
+    found += lines([server.logs / "adopted.log"])
+    assert_application_lines(found, hammer.answered, "compressed by the application's rotator")
+
+
+def test_the_handler_object_keeps_its_meaning(tmp_path: Path) -> None:
+    """setFormatter and setLevel after the adoption, on the object that the application has."""
+    with serving(tmp_path, APP, environment=adopt("time"), logs=config()) as server:
+        server.get("/n/0")
+        server.get("/change/formatter")
+        server.get("/n/1")
+        server.get("/change/level")
+        server.get("/n/2")
+    found = lines(family(server.logs, "adopted.log"))
+    assert len(found) == 2, found
+    assert len(application_counts(found)) == 1
+    assert found[1].startswith("changed ")
+    assert "number=1" in found[1]
+
+
+def test_the_workers_descriptor_is_closed(tmp_path: Path) -> None:
+    with serving(tmp_path, APP, environment=adopt("file"), logs=config()) as server:
+        server.get("/n/0")
+        assert server.get("/descriptors").json() == []
+
+
+@pytest.mark.parametrize("kind", ["subclass", "lambda"])
+def test_what_cannot_be_adopted_stays_with_one_warning(tmp_path: Path, kind: str) -> None:
+    with serving(tmp_path, APP, ["--workers", "2"], environment=adopt(kind), logs=config()) as server:
+        for number in range(20):
+            server.get(f"/n/{number}")
+        warnings = server.error.wait_message("adopted.log")
+    warnings = [record for record in server.error.records() if "adopted.log" in str(record["message"])]
+    assert len(warnings) == 1, warnings
+    (warning,) = warnings
+    assert warning["log"]["level"].upper() == "WARNING"
+    if kind == "subclass":
+        assert "OwnHandler" in warning["message"]
+    assert "workers" in warning["message"], "that several workers write it"
+    found = lines([server.logs / "adopted.log"])
+    assert sorted(int(line.split("number=")[1].split(" ")[0]) for line in found) == list(range(20))
+
+
+def test_it_can_be_turned_off(tmp_path: Path) -> None:
+    options = ["--no-adopt-handlers", "--workers", "2"]
+    with serving(tmp_path, APP, options, environment=adopt("file"), logs=config()) as server:
+        workers = server.workers()
+        server.get("/n/0")
+        assert sorted(holders(server, "adopted.log")) == sorted(workers)
+    assert len(lines([server.logs / "adopted.log"])) == 1
+
+
+def test_a_killed_worker_and_its_successor_share_the_handler(tmp_path: Path) -> None:
+    with serving(tmp_path, APP, environment=adopt("time"), logs=config(), expect=["."]) as server:
+        (worker,) = server.workers()
+        for number in range(5):
+            server.get(f"/n/{number}")
+        os.kill(worker, 9)
+        server.wait_workers(1, but=[worker])
+        for number in range(5, 10):
+            server.get(f"/n/{number}")
+    assert_application_lines(lines(family(server.logs, "adopted.log")), range(10), "over a worker's death")

@@ -1,0 +1,1 @@
+"""Shared memory: the ring's protocol and the intents."""
