@@ -28,6 +28,7 @@ bench: $(VENV)/.installed-dev
 	@$(BIN)/python benchmarks/side_by_side.py $(ARGS)
 	@$(BIN)/python benchmarks/latency.py
 	@$(BIN)/python benchmarks/memory.py
+	@$(BIN)/python benchmarks/collector.py
 
 docs: $(VENV)/.installed
 	@$(BIN)/python -m logserve.settings.docs > docs/settings.md

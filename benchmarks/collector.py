@@ -16,6 +16,7 @@ import select
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 
 from logserve.channel import Channel
 from logserve.collector.process import CollectorStart, run
@@ -118,9 +119,7 @@ def main() -> None:
             ours.send({"op": "segment", **about}, [segment.fd])
         pids = []
         if not options.filled:
-            pids = [
-                fork(lambda segment=segment: produce(segment, wakeup, each, line)) for segment in segments
-            ]
+            pids = [fork(partial(produce, segment, wakeup, each, line)) for segment in segments]
         for pid in pids:
             os.waitpid(pid, 0)
         while any(segment.words[W_TAIL] != segment.words[W_HEAD] for segment in segments):

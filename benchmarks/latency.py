@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Do requests queue behind slow ones while a worker is idle? 8 clients against 4 workers.
 
-    python benchmarks/latency.py                # logserve, gunicorn sync and granian, 3 rounds
+    python benchmarks/latency.py                # logserve, gunicorn and granian, 3 rounds
 
 Each client keeps its connection where the server lets it, and sends requests of 1 ms and, one in ten, of
 100 ms, in an order drawn from a fixed seed, the same for each server. What a request waited for is what its
@@ -25,7 +25,14 @@ import servers
 CLIENTS = 8
 WORKERS = 4
 SLOW_SHARE = 0.1
-ROWS = ("logserve-json", "gunicorn-sync-json", "granian-json")
+ROWS = (
+    "logserve-json",
+    "gunicorn-sync-json",
+    "granian-one-thread-json",
+    "logserve-gthread-json",
+    "granian-json",
+)
+"""The first three answer one request at a time in each worker, the others several."""
 
 
 def client(seed: int, seconds: float, times: dict[int, list[float]], lock: threading.Lock) -> None:

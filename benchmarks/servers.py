@@ -66,6 +66,18 @@ def rows(bin_: Path, logserve: Sequence[str], log_config: str, log: str, applica
         "granian-json": Row(
             (*granian, "--access-log", "--log-config", f"{HERE}/granian_json.json", application), True
         ),
+        "granian-one-thread-json": Row(
+            (
+                *granian,
+                "--blocking-threads",
+                "1",
+                "--access-log",
+                "--log-config",
+                f"{HERE}/granian_json.json",
+                application,
+            ),
+            True,
+        ),
         "granian-off": Row((*granian, "--no-log", application), False),
         "uwsgi-log": Row(
             (*uwsgi, "--need-app", "--req-logger", f"file:{log}", "--module", application), True

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from logserve.logs.formatters.console import ConsoleFormatter
     from logserve.logs.formatters.ecs import ECSFormatter
     from logserve.logs.formatters.json import JSONFormatter
+    from logserve.logs.levels import BelowLevel
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AccessFormatter",
+    "BelowLevel",
     "ConsoleFormatter",
     "ECSFormatter",
     "JSONFormatter",
@@ -32,6 +34,7 @@ _WHERE: Final = {
     "bridge_root_logger": "logserve.logs.bridge",
     "bridge_structlog": "logserve.logs.bridge",
     "current_request": "logserve.logs.context",
+    "BelowLevel": "logserve.logs.levels",
     "AccessFormatter": "logserve.logs.formatters.access",
     "ConsoleFormatter": "logserve.logs.formatters.console",
     "ECSFormatter": "logserve.logs.formatters.ecs",

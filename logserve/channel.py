@@ -51,8 +51,8 @@ class _Outgoing:
 class Channel:
     """One end. Any thread of its process may send or request; one loop receives.
 
-    What is sent to a peer that is gone is dropped without an error: its end shows as :meth:`receive`
-    returning None, in one place, whoever was sending.
+    What is sent to a peer that is gone (or after :meth:`close`) is dropped without an error: its end shows as
+    :meth:`receive` returning None, in one place, whoever was sending.
     """
 
     def __init__(self, end: socket.socket) -> None:
@@ -95,7 +95,7 @@ class Channel:
         body = _encode(message)
         outgoing = _Outgoing(_HEADER.pack(len(body), len(fds)) + body, fds)
         with self._send_lock:
-            if not self._outgoing and self._write(outgoing):
+            if self._socket.fileno() < 0 or (not self._outgoing and self._write(outgoing)):
                 return
             outgoing.fds = [os.dup(fd) for fd in outgoing.fds]
             self._outgoing.append(outgoing)

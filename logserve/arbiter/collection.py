@@ -137,8 +137,7 @@ class Collection:
         waiting = {id(ask.adopted): ask for ask in asked.values() if ask.adopted is not None}
         for adopted in self._generations.registry.adopted():
             self._ask_to_adopt(waiting.get(id(adopted), _Asked(adopted=adopted)))
-        for ring in self.rings.values():
-            self._tell_ring(ring)
+        self._tell_rings()
 
     def died(self, status: int) -> str | None:
         """Take note that it was reaped; why it ended, None where it was told to and said that all is written."""
@@ -150,7 +149,7 @@ class Collection:
         if stopped:
             return None
         now = time.monotonic()
-        self.failures = backoff.failures_after(self.failures, now - self._started, worked=False)
+        self.failures = backoff.failures_after(self.failures, now - self._started, in_order=False)
         self.restart_at = now + backoff.delay(self.failures)
         code = os.waitstatus_to_exitcode(status)
         return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
@@ -215,7 +214,8 @@ class Collection:
     def add(self, ring: Ring) -> None:
         """A ring to drain from now on."""
         self.rings[ring.key] = ring
-        self._tell_ring(ring)
+        if self._has_handlers():
+            self._tell_ring(ring)
 
     def adopt_now(self, adopted: Adopted, timeout: float) -> str | None:
         """The same, waiting for the answer: for the application that ``--preload`` imports in this process."""
@@ -256,6 +256,15 @@ class Collection:
         self._request += 1
         self._asked[self._request] = ask
         self._send({**message, "request": self._request})
+
+    def _has_handlers(self) -> bool:
+        """Whether there is a handler for what stands in the rings: not before the first configuration holds."""
+        return any(generation.accepted for generation in self._generations.living)
+
+    def _tell_rings(self) -> None:
+        if self._has_handlers():
+            for ring in self.rings.values():
+                self._tell_ring(ring)
 
     def _tell_ring(self, ring: Ring) -> None:
         slot, incarnation = ring.key
@@ -308,7 +317,10 @@ class Collection:
             return
         if ask.generation is not None:
             first = not ask.generation.accepted
+            very_first = not self._has_handlers()
             ask.generation.accepted = ask.generation.accepted or problem is None
+            if very_first:
+                self._tell_rings()
             if first or problem is not None:
                 self._decided(ask.generation, problem)
         if ask.adopted is not None:

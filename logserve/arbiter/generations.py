@@ -20,6 +20,8 @@ class Generation:
     accepted: bool = False
     """Whether the collector has opened its handlers."""
     committed: bool = False
+    announced: bool = False
+    """Whether it was logged that as many workers of it as are wanted have booted."""
 
 
 class Generations:

@@ -6,6 +6,7 @@ system said, what to do.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -90,10 +91,27 @@ class Listeners:
         """Every socket, each once."""
         return {listener.fileno(): listener for lane in self._lanes for listener in lane}.values()
 
-    def close_in_child(self) -> None:
-        """In a child that serves nobody: let go of the sockets, without touching what others use."""
+    def close_in_child(self, keep: int | None = None) -> None:
+        """In a child: let go of the sockets, without touching what others use.
+
+        :param keep: the lane that the child serves; a copy of another would hold its connections when its
+            own worker is gone.
+        """
+        kept = self._lanes[0 if not self.reuse_port else keep] if keep is not None else []
         for listener in list(self.sockets()):
-            listener.close()
+            if listener not in kept:
+                listener.close()
+
+    def refuse(self) -> None:
+        """Refuse new clients from now on, although workers still hold the sockets, some inside a long call.
+
+        A listening socket that is shut down stops listening in every process that has it. A socket that somebody
+        else made (``fd://``) may have other users, and is only closed.
+        """
+        for listener, address in zip(self._lanes[0] if self._lanes else (), self._addresses, strict=False):
+            if not isinstance(address, InheritedAddress):
+                with contextlib.suppress(OSError):  # macOS: ENOTCONN
+                    listener.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close all, and remove the unix sockets' files if they are still the ones that were made here."""

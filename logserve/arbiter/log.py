@@ -13,13 +13,11 @@ from logserve.arbiter.generations import Generation
 from logserve.arbiter.resources import ARBITER_SLOT, Resources
 from logserve.logs import runtime
 from logserve.logs.config import LoggingConfig
-from logserve.logs.forward import ForwardingHandler
+from logserve.logs.config.build import configure_arbiter
 from logserve.logs.names import ERROR
 from logserve.logs.origin import Origin
 
 logger = logging.getLogger(ERROR)
-_own: list[logging.Handler] = []
-"""The handlers that :func:`use` has set last."""
 
 
 def install(resources: Resources) -> None:
@@ -28,43 +26,22 @@ def install(resources: Resources) -> None:
 
 
 def uninstall() -> None:
-    """Let go of the ring and the handlers, in a child, and at the end."""
+    """Let go of the ring, in a child, and at the end."""
     runtime.uninstall()
-    if logger.handlers and all(handler in _own for handler in logger.handlers):
-        logger.handlers.clear()  # those of a preloaded application are its workers'
 
 
 def use(generation: Generation) -> None:
     """Log as this configuration says from now on."""
-    config = generation.config
-    _own[:] = [_forwarding(config, name, generation.sinks[name]) for name in reached(config)]
-    logger.handlers[:] = _own
-    logger.propagate = False  # what root would do is among the handlers
-    logger.setLevel(
-        config.data["loggers"][ERROR].get("level") or config.data.get("root", {}).get("level") or logging.INFO
-    )
-
-
-def _forwarding(config: LoggingConfig, name: str, sink: int) -> ForwardingHandler:
-    handler = ForwardingHandler(sink, line=False)
-    handler.set_name(name)
-    handler.setLevel(config.data["handlers"][name].get("level", logging.NOTSET))
-    return handler
-
-
-def reached(config: LoggingConfig) -> list[str]:
-    """The handlers that a record of ``logserve.error`` reaches, root's included where it propagates."""
-    own = config.data["loggers"][ERROR]
-    names = list(own.get("handlers", ()))
-    if own.get("propagate", True):
-        names += config.data.get("root", {}).get("handlers", ())
-    return list(dict.fromkeys(names))
+    configure_arbiter(generation.config, generation.sinks)
 
 
 def reaches_console(config: LoggingConfig) -> bool:
     """Whether what is logged at ERROR can be read on the console, so that it need not be said there again."""
-    definitions = [config.data["handlers"][name] for name in reached(config)]
-    return any(definition.get("class") == "logging.StreamHandler" for definition in definitions)
+    own = config.data["loggers"][ERROR]
+    names = [*own.get("handlers", ())]
+    if own.get("propagate", True):
+        names += config.data.get("root", {}).get("handlers", ())
+    return any(config.data["handlers"][name].get("class") == "logging.StreamHandler" for name in names)
 
 
 def complain(sentence: str) -> None:

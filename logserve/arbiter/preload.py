@@ -40,7 +40,10 @@ def load(
     if settings.adopt_handlers:
         adopt.enable(settings.app)
     try:
-        return load_app(settings.app)
+        application = load_app(settings.app)
+        if settings.adopt_handlers:
+            adopt.adopt_attached()
+        return application
     except AppError:
         raise
     except LogserveError as error:

@@ -19,7 +19,7 @@ from logserve.arbiter.worker import Worker
 from logserve.channel import Channel
 from logserve.shm import layout as at
 from logserve.shm.segment import Segment
-from logserve.workers import WorkerStart, boot
+from logserve.workers.start import WorkerStart
 
 ABORT_GRACE: Final = 2.0
 """Seconds between SIGABRT and SIGKILL: time for faulthandler to write the stacks."""
@@ -97,9 +97,13 @@ class Staff:
             if pipes is not None:
                 start.stdio = _redirect_output(pipes)
             self._leave()
+            resources.listeners.close_in_child(keep=worker.lane)
             resources.from_children.close()
             set_title("worker", self._settings.name or self._settings.app)
-            return boot(start)
+            # The arbiter loads this itself once the collector is forked, which has no use for it.
+            from logserve.workers import process
+
+            return process.run(start)
 
         try:
             worker.pid = fork(resources.signals, run)

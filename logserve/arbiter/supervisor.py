@@ -78,6 +78,7 @@ class Supervisor:
         self._current: Generation | None = None
         self._previous: Generation | None = None
         self._failures = 0
+        self._pause = 0.0
         self._start_at = 0.0
         self._deferred: list[signal.Signals] = []
         self._failure: LogserveError | None = None
@@ -225,8 +226,8 @@ class Supervisor:
         except OSError as error:  # no process, memory or descriptor to be had: try again later
             logger.error("cannot start a worker: %s", error.strerror)
             self._failures += 1
-        if self._failures:
-            self._start_at = time.monotonic() + backoff.delay(self._failures)
+            self._pause = max(1.0, backoff.delay(self._failures))
+        self._start_at = time.monotonic() + self._pause if self._failures else 0.0
 
     def _heard(self, worker: Worker, message: dict[str, Any]) -> None:
         match message["op"]:
@@ -251,7 +252,7 @@ class Supervisor:
             self._collection.commit(generation)
         if generation is self._current and self._staff.running(generation.number) >= self._wanted:
             if self._state is ServerState.RUNNING and not generation.announced:
-                logger.info("reloaded: %d workers", self._wanted, extra={"generation": generation.number})
+                logger.info("reloaded: %s", _count(self._wanted), extra={"generation": generation.number})
             generation.announced = True
             self._event(ServerEvent.BOOTED)
 
@@ -280,9 +281,14 @@ class Supervisor:
             again = worker.boot_error is not None and (self._failure is not None or not current)
             level = logging.DEBUG if again else death.level  # one traceback is enough
             logger.log(level, "%s", death.message, extra=death.fields)
+            worker.close()
             if current and not worker.recycled:
-                self._failures = backoff.failures_after(self._failures, age, worked=requests > 0)
-                self._start_at = time.monotonic() + backoff.delay(self._failures)
+                worked = requests > 0
+                self._failures = backoff.failures_after(
+                    self._failures, age, in_order=worked and cause["exit"] == 0
+                )
+                self._pause = backoff.delay(self._failures, worked=worked)
+                self._start_at = time.monotonic() + self._pause
                 if not worker.booted:
                     self._boot_failed(worker, death.message)
         if self._collection.pid:
@@ -309,28 +315,30 @@ class Supervisor:
             )
             self._use(previous)
             self._previous = None
-            self._failures = 0
 
     # ------------------------------------------------------------------------------------------ actions
 
     def _announce(self) -> None:
-        logger.info("ready: %d workers", self._wanted, extra={"workers": self._wanted})
+        logger.info("ready: %s", _count(self._wanted), extra={"workers": self._wanted})
         for number in self._deferred:
             self._resources.signals.push(number)
         self._deferred.clear()
 
     def _stop_workers(self) -> None:
         logger.info("stopping: %s", self._reason, extra={"signal": self._reason})
+        self._resources.listeners.refuse()
+        self._resources.listeners.close()
         self._staff.stop_all()
 
     def _quit_workers(self) -> None:
         if self._failure is None:
             logger.info("stopping at once: %s", self._reason, extra={"signal": self._reason})
+        self._resources.listeners.close()
         self._staff.quit_all()
 
     def _resize(self, wanted: int) -> None:
         self._wanted = min(max(1, wanted), MAX_WORKERS)
-        logger.info("%d workers are wanted: %s", self._wanted, self._reason, extra={"workers": self._wanted})
+        logger.info("%s wanted: %s", _count(self._wanted), self._reason, extra={"workers": self._wanted})
 
     def _reopen(self) -> None:
         self._collection.reopen()
@@ -371,7 +379,7 @@ class Supervisor:
                 self._event(ServerEvent.BOOT_FAILED)
                 return
         # What every worker needs is loaded once, after the collector's fork, and shared from then on.
-        importlib.import_module("logserve.workers.boot")
+        importlib.import_module("logserve.workers.process")
         gc.collect()
         gc.freeze()
         self._use(generation)
@@ -386,6 +394,8 @@ class Supervisor:
     def _use(self, generation: Generation) -> None:
         """New workers are of this generation from now on."""
         self._previous, self._current = self._current, generation
+        self._failures = 0
+        self._start_at = 0.0
         if not self._settings.preload:
             log.use(generation)
         elif self._previous is not None:
@@ -447,6 +457,10 @@ class Supervisor:
         self._leave_in_child()
         self._resources.listeners.close_in_child()
         self._resources.for_children.close()
+
+
+def _count(workers: int) -> str:
+    return "1 worker" if workers == 1 else f"{workers} workers"
 
 
 def _boot_error(code: int, message: str) -> LogserveError:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import click
 
 from logserve.settings.declare import Declared, Section
-from logserve.settings.kinds import nearest
 from logserve.settings.table import TABLE
 
-EVERYTHING = "all"
 MAX_WIDTH = 110
 
 INTRODUCTION = "Serve a WSGI application, and log what became of every request."
@@ -20,51 +18,16 @@ EXAMPLES = (
 )
 
 
-class HelpOption(click.Option):
-    """``-h``, ``--help`` and, if one wants, the section to show."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            ["-h", "--help"],
-            type=click.UNPROCESSED,
-            is_flag=False,
-            flag_value=EVERYTHING,
-            default=None,
-            is_eager=True,
-            expose_value=False,
-            callback=_print_help,
-        )
-
-
-class ServeCommand(click.Command):
-    """The command whose help is written from the table of settings."""
-
-    def format_help(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the help of every section."""
+def print_help(section: Section | None = None) -> None:
+    """Print the help of every group, or of one."""
+    formatter = click.HelpFormatter(width=min(_terminal_width(), MAX_WIDTH))
+    if section is None:
         _write_head(formatter)
-        for section in Section:
-            _write_section(section, formatter)
+    for each in Section if section is None else [section]:
+        _write_section(each, formatter)
+    if section is None:
         _write_foot(formatter)
-
-
-def _print_help(context: click.Context, _option: click.Parameter, value: str | None) -> None:
-    if value is None:
-        return
-    names = [section.value for section in Section]
-    formatter = click.HelpFormatter(width=min(context.terminal_width or _terminal_width(), MAX_WIDTH))
-    if value in names:
-        _write_section(Section(value), formatter)
-    elif value == EVERYTHING:
-        context.command.format_help(context, formatter)
-    else:
-        hint = nearest(value, names)
-        expected = f"a group ({', '.join(names)}) or nothing"
-        message = f"--help: found {value!r}, expected {expected}" + (
-            f"; did you mean {hint}?" if hint else ""
-        )
-        raise click.UsageError(message, context)
     click.echo(formatter.getvalue().strip("\n"))
-    context.exit()
 
 
 def _terminal_width() -> int:

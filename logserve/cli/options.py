@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from logserve.cli.help import HelpOption, ServeCommand
+from logserve.cli.help import print_help
 from logserve.errors import UsageError
-from logserve.settings.declare import Declared
+from logserve.settings.declare import Declared, Section
 from logserve.settings.kinds import nearest
 from logserve.settings.table import TABLE
 
@@ -27,14 +27,17 @@ def parse_arguments(arguments: Sequence[str]) -> Mapping[str, Sequence[str]]:
         context = serve_command().make_context("logserve", list(arguments))
     except click.UsageError as error:
         raise UsageError(_sentence(error)) from None
+    words: tuple[str, ...] = context.params["app"]
+    if context.params.pop("help"):  # the word beside it may be a group's name
+        print_help(next((section for section in Section if section.value in words), None))
+        context.exit()
     said: dict[str, list[str]] = {}
     for name, value in context.params.items():
         if value is None or value == ():
             continue
         said[name] = [str(text) for text in value] if isinstance(value, tuple) else [_text(value)]
-    if len(said.get("app", ())) > 1:
-        first, second = said["app"][:2]
-        raise UsageError(f"found {second!r} behind the application {first!r}, expected one application")
+    if len(words) > 1:
+        raise UsageError(f"found {words[1]!r} behind the application {words[0]!r}, expected one application")
     return said
 
 
@@ -44,8 +47,8 @@ def serve_command() -> click.Command:
     options.append(
         click.Option(["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_print_version)
     )
-    options.append(HelpOption())
-    return ServeCommand("logserve", params=options, add_help_option=False)
+    options.append(click.Option(["-h", "--help"], is_flag=True))
+    return click.Command("logserve", params=options, add_help_option=False)
 
 
 def _parameter(declared: Declared) -> click.Parameter:

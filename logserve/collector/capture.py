@@ -36,15 +36,15 @@ class CapturedPipe:
         """Whether part of a line waits for its end."""
         return bool(self._rest)
 
-    def read(self) -> bool:
-        """Take what is there; False at the end of file."""
+    def read(self) -> int:
+        """Take what is there: its bytes, 0 for nothing now, -1 at the end of file."""
         try:
             data = os.read(self.fd, LONGEST_LINE)
         except BlockingIOError:
-            return True
+            return 0
         if not data:
             self.flush(now=float("inf"))
-            return False
+            return -1
         *lines, rest = (self._rest + data).split(b"\n")
         for line in lines:
             self._record(line)
@@ -53,7 +53,7 @@ class CapturedPipe:
             rest = rest[LONGEST_LINE:]
         self._rest = rest
         self._rest_since = time.monotonic()
-        return True
+        return len(data)
 
     def flush(self, now: float) -> None:
         """Make a record of a rest that has waited long enough."""

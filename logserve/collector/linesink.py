@@ -7,17 +7,14 @@ import logging
 import os
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from logserve.collector.batch import Batch, Local
 from logserve.collector.files import LineTarget, whole_lines
-from logserve.collector.sink import Sink
+from logserve.collector.sink import Reports, Sink
 from logserve.logs.record import decode_record
 from logserve.shm import layout as at
 from logserve.shm.intent import Intent, Intents, State
-
-if TYPE_CHECKING:
-    from logserve.collector.report import Reporter
 
 BACKOFF_FIRST: Final = 0.05
 BACKOFF_LAST: Final = 1.0
@@ -33,10 +30,12 @@ class LineSink(Sink):
         name: str,
         handler: logging.StreamHandler[Any],
         intents: Intents,
-        reporter: Reporter,
+        reporter: Reports,
     ) -> None:
         super().__init__(number, name, intents, reporter)
         self.target = LineTarget(handler)
+        self._resume = 0
+        """Bytes of the next line that have gone out already, to what cannot be cut: a pipe, a console."""
 
     @property
     def handler(self) -> logging.Handler:
@@ -103,8 +102,10 @@ class LineSink(Sink):
         with self.lock:
             lines: Sequence[bytes | memoryview] = batch.payloads[batch.index :]
             if batch.kind == at.Kind.RECORD:
-                lines = [self._render(payload) for payload in lines]
-            lengths = [len(line) for line in lines]
+                lines = [bytes(payload) for payload in lines]
+        if batch.kind == at.Kind.RECORD:
+            lines = [self._render(payload) for payload in lines]
+        lengths = [len(line) for line in lines]
         try:
             descriptor, status = target.prepare()
             if status is not None:
@@ -123,16 +124,16 @@ class LineSink(Sink):
         with self.lock:
             if batch.kind == at.Kind.LINE:
                 lines = batch.payloads[batch.index : batch.index + len(lengths)]
-            data = b"".join(lines[: len(lengths)])
+            data = b"".join(lines[: len(lengths)])[self._resume :]
             lines = ()
             if status is not None and batch.reader is not None:
                 self._intents.begin(self.row, self._intent(batch, status, len(data), len(lengths)))
         written, error = target.write(descriptor, data)
-        count = len(lengths)
-        if written < len(data):
-            count, whole = whole_lines(lengths, written)
-            if status is not None and whole < written:
-                os.ftruncate(descriptor, status.st_size + whole)
+        count, whole = whole_lines(lengths, self._resume + written) if error else (len(lengths), 0)
+        left = max(0, self._resume + written - whole) if error else 0
+        if left and status is not None and _cut(descriptor, status.st_size + written - left):
+            left = 0
+        self._resume = left
         with self.lock:
             if count:
                 self.commit(batch, count)
@@ -152,7 +153,7 @@ class LineSink(Sink):
     def _render(self, payload: bytes | memoryview) -> bytes:
         """A record frame as a line; one that cannot be formatted is reported and leaves no line."""
         try:
-            return self.target.render(decode_record(bytes(payload)))
+            return self.target.render(decode_record(payload))
         except Exception as error:
             self._reporter.failed(self, error)
             return b""
@@ -161,6 +162,7 @@ class LineSink(Sink):
         """A pipe whose reader is gone, or a stale file, is opened again by its name; a full disk's file is kept."""
         if self.target.path is not None and error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             try:
+                self._resume = 0  # whoever opens it next gets whole lines
                 self.target.reopen()
             except OSError:
                 pass  # the next attempt reports it, if it lasts
@@ -194,7 +196,7 @@ class LineSink(Sink):
                 )  # fmt: skip
             written, error = self.target.write(descriptor, data)
             if status is not None and written < len(data):
-                os.ftruncate(descriptor, status.st_size)
+                _cut(descriptor, status.st_size)
         except OSError as failure:
             self._reporter.failed(self, failure)
             return self.target.broken_for_good(failure)
@@ -210,3 +212,13 @@ class LineSink(Sink):
 
     def _close(self) -> None:
         self.target.close()
+
+
+def _cut(descriptor: int, size: int) -> bool:
+    """Have a regular file end here; False where only appending is allowed (chattr(1), +a)."""
+    try:
+        if os.fstat(descriptor).st_size > size:
+            os.ftruncate(descriptor, size)
+    except OSError:
+        return False
+    return True

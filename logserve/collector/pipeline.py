@@ -10,8 +10,8 @@ from typing import Final
 
 from logserve.collector.batch import Batch, Local, RingReader
 from logserve.collector.recordsink import RecordSink
-from logserve.collector.report import Reporter
-from logserve.collector.settlement import settle_sink
+from logserve.collector.report import NO_RING, Reporter
+from logserve.collector.settlement import inherited_by, settle_sink
 from logserve.collector.sink import Sink
 from logserve.logs.record import decode_record
 from logserve.shm import layout as at
@@ -23,7 +23,21 @@ BLOCK: Final = 256 * 1024
 SINK_PATIENCE: Final = 2.0
 """Seconds that a ring waits for the definition of a sink that its next frame names."""
 
+STALLED_TURNS: Final = 25
+"""Turns of the loop without progress after which a sink may count as stalled."""
+
 _Group = tuple[int, int, "list[memoryview | bytes]", "list[int]"]  # sink, kind, payloads, ends
+
+
+class _Behind:
+    """A sink that holds back much of a ring: since when, at what progress, for how many turns of the loop."""
+
+    __slots__ = ("progress", "since", "turns")
+
+    def __init__(self, since: float, progress: int) -> None:
+        self.since = since
+        self.progress = progress
+        self.turns = 0
 
 
 class Pipeline:
@@ -36,8 +50,10 @@ class Pipeline:
         self._ready: dict[int, Sink] = {}
         self._intents = intents
         self._reporter = reporter
+        self._inherited = dict(intents.pending())
+        """What a predecessor had begun to write."""
         self._fence = threading.Lock()
-        self._behind: dict[tuple[tuple[int, int], int], float] = {}
+        self._behind: dict[tuple[tuple[int, int], int], _Behind] = {}
 
     def add_segment(self, segment: Segment, pid: int | None) -> RingReader:
         """Drain this segment from now on; one that is known already stays as it is."""
@@ -52,13 +68,12 @@ class Pipeline:
     def remove_segment(self, reader: RingReader) -> None:
         """Let go of a segment that is settled."""
         del self.readers[reader.key]
-        self._behind = {key: since for key, since in self._behind.items() if key[0] != reader.key}
+        self._behind = {key: seen for key, seen in self._behind.items() if key[0] != reader.key}
         reader.release()
 
     def add_sink(self, number: int, sink: Sink) -> None:
         """Frames with this number go to this sink."""
         sink.numbers.add(number)
-        sink.settled = False
         self._ready.pop(number, None)
         self.sinks[number] = sink
 
@@ -92,6 +107,7 @@ class Pipeline:
         start = reader.position
         end = min(reader.head, start + BLOCK)
         groups, position, unknown = self._collect(reader, start, end)
+        position = min(position, reader.head)
         if start < reader.replay_until:
             groups = _not_yet_taken(reader, groups)
         batches = [Batch(reader, *group, start=start) for group in groups]
@@ -123,7 +139,7 @@ class Pipeline:
             key = word >> 32
             if key != last:
                 if key & 0xFFFF == at.Kind.PAD:
-                    position += word & 0xFFFFFFFF
+                    position += (word & 0xFFFFFFFF) or 8  # never 0, but for a producer that ran wild
                     continue
                 number = key >> 16
                 if number not in self._ready and not self._make_ready(number):
@@ -146,9 +162,25 @@ class Pipeline:
         if sink is None:
             return False
         if not sink.settled:
-            settle_sink(sink, self._intents, self.readers)
+            settle_sink(sink, self._inherited, self._intents, self.readers)
         self._ready[number] = sink
         return True
+
+    def settle_waiting(self) -> None:
+        """Let sinks begin for which no frame has come, once what their predecessor had begun can be settled."""
+        now = time.monotonic()
+        for sink in self.all_sinks():
+            if sink.settled:
+                continue
+            intents = [intent for _, intent in inherited_by(sink, self._inherited)]
+            known = all(
+                intent.source == NO_RING
+                or intent.state == State.LOCAL
+                or (intent.source >> 32, intent.source & 0xFFFFFFFF) in self.readers
+                for intent in intents
+            )
+            if known or now - sink.moved_at > SINK_PATIENCE:
+                settle_sink(sink, self._inherited, self._intents, self.readers)
 
     def _unknown_sink(self, reader: RingReader, number: int) -> None:
         """The next frame names a sink that nobody has defined: wait for it, then say so and go on without."""
@@ -180,30 +212,42 @@ class Pipeline:
     def relieve(self) -> bool:
         """Take frames of sinks that have fallen behind out of the rings; True while one lags."""
         lagging = False
-        now = time.monotonic()
         for key, reader in self.readers.items():
             for number in tuple(reader.pending):
-                if reader.lag(number) <= reader.segment.capacity // 2:
-                    self._behind.pop((key, number), None)
+                lag = reader.lag(number)
+                if lag <= reader.segment.capacity // 2:
+                    if not lag:
+                        self._behind.pop((key, number), None)
                     continue
                 lagging = True
-                sink = self._ready[number]
-                since = self._behind.setdefault((key, number), now)
-                if sink.counts_progress:
-                    since = max(since, sink.moved_at)
-                if sink.has_backlog or now - since > sink.patience:
+                sink = self._ready.get(number)
+                if sink is not None and (sink.has_backlog or self._stalls(key, number, sink)):
                     sink.detach(reader)
                     self._behind.pop((key, number), None)
         return lagging
 
+    def _stalls(self, key: tuple[int, int], number: int, sink: Sink) -> bool:
+        """Whether a sink has not moved for long, and for many turns of this loop.
+
+        The turns tell a sink that hangs from a process that did not run: then nobody had a turn.
+        """
+        now, progress = time.monotonic(), sink.taken if sink.counts_progress else 0
+        seen = self._behind.get((key, number))
+        if seen is None or seen.progress != progress:
+            seen = self._behind[key, number] = _Behind(now, progress)
+        seen.turns += 1
+        return seen.turns > STALLED_TURNS and now - seen.since > sink.patience
+
     def set_free(self, reader: RingReader) -> None:
         """Take the frames of stalled sinks out of a ring that is to be let go."""
         for number in tuple(reader.pending):
-            if reader.pending[number] and self._ready[number].falls_behind:
-                self._ready[number].detach(reader)
+            sink = self._ready.get(number)  # None: retired; then nothing is pending
+            if sink is not None and reader.pending[number] and self._stalls(reader.key, number, sink):
+                sink.detach(reader)
 
     def report_losses(self) -> None:
         """Have what was lost since the last time reported."""
+        self.settle_waiting()
         for reader in self.readers.values():
             self._reporter.losses(reader, self.sinks)
         for sink in self.all_sinks():
@@ -222,7 +266,12 @@ class Pipeline:
                 f"lost 1 record of a child process for handler number {number}: it is unknown",
             )
         elif kind == at.Kind.RECORD:
-            sink.put_local(Local([decode_record(payload)], [], State.LOCAL))
+            try:
+                record = decode_record(payload)
+            except Exception as error:  # whatever a child process sent
+                self._reporter.failed(sink, error)
+            else:
+                sink.put_local(Local([record], [], State.LOCAL))
         else:
             sink.put_local(Local([], [payload], State.LOCAL))
 
@@ -242,6 +291,7 @@ class Missing(RecordSink):
 
     def __init__(self, number: int, intents: Intents, reporter: Reporter) -> None:
         super().__init__(number, f"number {number}", logging.NullHandler(), intents, reporter)
+        self._console = reporter
         self.said = False
 
     def take(self, batch: Batch) -> None:
@@ -251,6 +301,6 @@ class Missing(RecordSink):
             self.commit(batch, count)
         if not self.said:
             self.said = True
-            self._reporter.say(
+            self._console.say(
                 logging.ERROR, f"records for handler number {self.row} are lost: no configuration names it"
             )

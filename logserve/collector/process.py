@@ -26,7 +26,7 @@ from logserve.collector.recover import SHUTDOWN, Finisher
 from logserve.collector.report import Reporter
 from logserve.collector.roster import Handlers
 from logserve.errors import LogserveError
-from logserve.logs.runtime import receive_child_frame
+from logserve.logs.emitters import receive_child_frame
 from logserve.shm.intent import Intents
 from logserve.shm.segment import Segment
 from logserve.shm.wake import Wakeup
@@ -41,6 +41,8 @@ REPORT_INTERVAL: Final = 0.1
 """Seconds between two looks at the counters of lost records while there is work."""
 STOP_TIMEOUT: Final = 10.0
 """Seconds for the last writes where the arbiter is gone."""
+CLOSE_TIMEOUT: Final = 1.0
+"""Seconds that handlers have at least to flush and close, however late it is."""
 IGNORED: Final = (
     signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH
 )  # fmt: skip
@@ -145,7 +147,7 @@ class Collector:
                 self._channel.flush()
                 self._watch_channel()
             if events & selectors.EVENT_READ:
-                callback: Callable[[], None] = key.data
+                callback: Callable[[], object] = key.data
                 callback()
 
     # ------------------------------------------------------------------------------------------- channel
@@ -223,11 +225,13 @@ class Collector:
             self._pipes[fd] = pipe
             self._selector.register(fd, selectors.EVENT_READ, lambda pipe=pipe: self._on_pipe(pipe))
 
-    def _on_pipe(self, pipe: CapturedPipe) -> None:
-        if not pipe.read():
+    def _on_pipe(self, pipe: CapturedPipe) -> int:
+        count = pipe.read()
+        if count < 0:
             self._selector.unregister(pipe.fd)
             del self._pipes[pipe.fd]
             os.close(pipe.fd)
+        return count
 
     def _on_wakeup(self) -> None:
         self._wakeup.drain()
@@ -310,20 +314,25 @@ class Collector:
             return False
         if time.monotonic() >= self._deadline:
             return True
-        return not self._pipeline.readers and self._pipeline.idle() and not self._pipes_have_data()
+        if self._pipeline.readers or self._pipes_have_data() or not self._pipeline.idle():
+            return False
+        self._pipeline.report_losses()  # a sink that goes on only now has its losses still to say
+        return self._pipeline.idle()
 
     def _pipes_have_data(self) -> bool:
+        found = False
         for pipe in list(self._pipes.values()):
-            self._on_pipe(pipe)
+            found = self._on_pipe(pipe) > 0 or found
             pipe.flush(float("inf"))
-        return not self._pipeline.idle()
+        return found
 
     def _close(self) -> int:
         """Flush and close every handler, as far as the time allows; say what was left."""
         sinks = self._pipeline.all_sinks()
+        sinks.sort(key=lambda sink: not sink.idle)  # who hangs does not take the time of who has to flush
         for sink in sinks:
             sink.finish()
-        deadline = self._deadline or 0.0
+        deadline = max(self._deadline or 0.0, time.monotonic() + CLOSE_TIMEOUT)
         for sink in [*sinks, *self._handlers.retired]:
             sink.join(max(0.0, deadline - time.monotonic()))
         for sink in sinks:

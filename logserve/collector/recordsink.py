@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING
 
 from logserve.collector.batch import Batch, Local
-from logserve.collector.sink import Sink
+from logserve.collector.sink import Reports, Sink
 from logserve.logs.record import decode_record
 from logserve.shm import layout as at
 from logserve.shm.intent import Intents
-
-if TYPE_CHECKING:
-    from logserve.collector.report import Reporter
 
 
 class RecordSink(Sink):
@@ -22,9 +18,10 @@ class RecordSink(Sink):
     counts_progress = False
 
     def __init__(
-        self, number: int, name: str, handler: logging.Handler, intents: Intents, reporter: Reporter
+        self, number: int, name: str, handler: logging.Handler, intents: Intents, reporter: Reports
     ) -> None:
         super().__init__(number, name, intents, reporter)
+        self.settled = True  # it has no file of which we know
         self._handler = handler
         self._error: BaseException | None = None
         handler.handleError = self._handle_error  # type: ignore[method-assign]

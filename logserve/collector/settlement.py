@@ -14,15 +14,31 @@ from logserve.shm.intent import Intent, Intents, State, settle
 from logserve.shm.ring import frames
 
 
-def settle_sink(sink: Sink, intents: Intents, readers: Mapping[tuple[int, int], RingReader]) -> None:
-    """Cut or account for what a predecessor had begun to write to this sink's file; idempotent."""
-    sink.settled = True
-    for row, intent in intents.pending():
-        if intent.sink in sink.numbers or row in sink.numbers:
-            if isinstance(sink, LineSink) and sink.target.path is not None:
-                _settle(row, intent, sink.target.path, intents, readers)
-            intents.clear(row)
-    intents.inherit_backlog(sink.row)
+def inherited_by(sink: Sink, inherited: Mapping[int, Intent]) -> list[tuple[int, Intent]]:
+    """What a predecessor had begun for this sink: (row, intent)."""
+    return [
+        (row, intent)
+        for row, intent in inherited.items()
+        if intent.sink in sink.numbers or row in sink.numbers
+    ]
+
+
+def settle_sink(
+    sink: Sink,
+    inherited: dict[int, Intent],
+    intents: Intents,
+    readers: Mapping[tuple[int, int], RingReader],
+) -> None:
+    """Cut or account for what a predecessor had begun to write to this sink's file, then let the sink begin.
+
+    :param inherited: the intents that this process found at its start; never one of its own.
+    """
+    for row, intent in inherited_by(sink, inherited):
+        if isinstance(sink, LineSink) and sink.target.path is not None:
+            _settle(row, intent, sink.target.path, intents, readers)
+        intents.clear(row)
+        del inherited[row]
+    sink.begin()
 
 
 def _settle(
@@ -64,11 +80,14 @@ def _word(intent: Intent, intents: Intents, reader: RingReader | None, row: int)
 def _frames(intent: Intent, reader: RingReader | None, cursor: int) -> list[tuple[int, int]]:
     if intent.state != State.FRAMES or reader is None:
         return []
-    return [
-        (len(payload), end)
-        for number, _, payload, end in frames(reader.segment, reader.words[at.W_TAIL], intent.target)
+    found = [
+        (kind, len(payload), end)
+        for number, kind, payload, end in frames(reader.segment, reader.words[at.W_TAIL], intent.target)
         if number == intent.sink and end > cursor
     ]
+    if any(kind != at.Kind.LINE for kind, _, _ in found):
+        return []  # their lines were made by the handler's formatter; a cut write is made again as a whole
+    return [(length, end) for _, length, end in found]
 
 
 def _find(path: str, intent: Intent) -> str | None:

@@ -15,14 +15,11 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from logserve.collector.batch import Batch, Local, RingReader
 from logserve.shm import layout as at
 from logserve.shm.intent import Intents
-
-if TYPE_CHECKING:
-    from logserve.collector.report import Reporter
 
 BACKLOG_LIMIT: Final = 8 << 20
 """Bytes of frames that a sink which has fallen behind may keep in memory."""
@@ -32,10 +29,20 @@ LOCAL_LIMIT: Final = 10_000
 _Item = Batch | Local | Callable[[], None] | None
 
 
+class Reports(Protocol):
+    """Who hears of a sink's failures, from its thread."""
+
+    def failed(self, sink: Sink, error: BaseException) -> None:
+        """The handler raised, or its file cannot be written."""
+
+    def worked(self, sink: Sink) -> None:
+        """The handler did its work."""
+
+
 class Sink(ABC):
     """A handler with its queue and thread; `numbers` are the frame's sink ids that lead here."""
 
-    def __init__(self, number: int, name: str, intents: Intents, reporter: Reporter) -> None:
+    def __init__(self, number: int, name: str, intents: Intents, reporter: Reports) -> None:
         self.row = number
         self.numbers = {number}
         self.name = name
@@ -43,9 +50,11 @@ class Sink(ABC):
         self.moved_at = time.monotonic()
         """When this sink last took something."""
         self.settled = False
-        """Whether what a predecessor had begun to write has been looked at."""
+        """Whether what a predecessor had begun to write has been looked at; nothing is written before that."""
         self.taken = 0
         self._given = 0
+        intents.inherit_backlog(number)
+        self._early: list[Local] = []
         self._intents = intents
         self._reporter = reporter
         self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
@@ -78,8 +87,19 @@ class Sink(ABC):
                 self._intents.add_shed(self.row, count)
                 return False
             self._locals += count
+            if not self.settled:
+                self._early.append(local)
+                return True
         self._enqueue(local)
         return True
+
+    def begin(self) -> None:
+        """What a predecessor had begun is settled: take what has come meanwhile, and what comes."""
+        with self.lock:
+            self.settled = True
+            early, self._early = self._early, []
+        for local in early:
+            self._enqueue(local)
 
     def call(self, function: Callable[[], None]) -> None:
         """Run `function` in this sink's thread, after what is queued."""
@@ -96,7 +116,7 @@ class Sink(ABC):
     @property
     def idle(self) -> bool:
         """Whether nothing is queued or under way."""
-        return self._outstanding == 0
+        return self._outstanding == 0 and not self._early
 
     @property
     def has_backlog(self) -> bool:
@@ -107,11 +127,6 @@ class Sink(ABC):
     def waiting(self) -> int:
         """Records that this sink still has to take."""
         return self._given - self.taken + self._locals
-
-    @property
-    def falls_behind(self) -> bool:
-        """Whether this sink has taken nothing for longer than its patience."""
-        return time.monotonic() - self.moved_at > self.patience
 
     patience: float = 0.25
     """Seconds for which a sink may hold back more than half of a ring; less than a producer waits for room."""

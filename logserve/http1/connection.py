@@ -144,12 +144,12 @@ class Connection:
     @property
     def idle(self) -> bool:
         """Whether the connection is between requests and no byte of a next one is buffered."""
-        return self._state is _HEAD and self._offset == len(self._buffer)
+        return self._state is _HEAD and not self.buffered
 
     @property
     def in_head(self) -> bool:
         """Whether a head has begun to arrive."""
-        return self._state is _HEAD and self._offset < len(self._buffer)
+        return self._state is _HEAD and self.buffered
 
     @property
     def in_body(self) -> bool:
@@ -164,11 +164,14 @@ class Connection:
     @property
     def at_eof(self) -> bool:
         """Whether the client has ended its input and no byte of it waits."""
-        return self._eof and self._offset == len(self._buffer)
+        return self._eof and not self.buffered
 
     @property
     def buffered(self) -> bool:
-        """Whether bytes wait that next_event() has not turned into an event."""
+        """Whether bytes wait that next_event() has not turned into an event; empty lines between requests
+        are dropped and do not count."""
+        if self._state is _HEAD and self._buffer.startswith(b"\r\n", self._offset):
+            self._skip_empty_lines()
         return self._offset < len(self._buffer)
 
     def _next_request(self) -> Request | None:
@@ -198,13 +201,16 @@ class Connection:
             self.close()
         return request
 
-    def _after_empty_lines(self) -> Request | None:
-        """Skip what old clients send after a body (RFC 9112 2.2)."""
-        while self._buffer.startswith(b"\r\n", self._offset):
+    def _skip_empty_lines(self) -> None:
+        """Skip what old clients send after a body (RFC 9112 2.2), as far as its bound lets."""
+        while self._empty_lines < EMPTY_LINES_MAX and self._buffer.startswith(b"\r\n", self._offset):
             self._empty_lines += 1
-            if self._empty_lines > EMPTY_LINES_MAX:
-                raise rules.EMPTY_LINES.error(f"more than {EMPTY_LINES_MAX}")
             self._offset += 2
+
+    def _after_empty_lines(self) -> Request | None:
+        self._skip_empty_lines()
+        if self._buffer.startswith(b"\r\n", self._offset):
+            raise rules.EMPTY_LINES.error(f"more than {EMPTY_LINES_MAX}")
         return self._next_request()
 
     def _incomplete_head(self) -> Request | None:

@@ -192,23 +192,19 @@ def parse_head(raw: bytes, parser: httptools.HttpRequestParser, limits: head.Lim
     request.head = raw
     request.method = method
     request.target = target
-    fields: dict[str, str] = {}
-    request.fields = fields
     # All ASCII white space but these two has been refused, so the quicker strip() is right where all is ASCII.
     blanks = None if raw.isascii() else " \t"
     del lines[0]
-    for line in lines:
-        name, _, value = line.partition(":")
-        try:
-            key = _cgi_names[name]
-        except KeyError:
-            key = _learn_name(name)
-            if not key:
-                continue
-        if key in fields:
-            _join(fields, key, value.strip(" \t"))
-        else:
-            fields[key] = value.strip(blanks)
+    fields: dict[str, str] = {}
+    try:
+        for line in lines:
+            name, _, value = line.partition(": ")  # without the space it is no name known: the slower way
+            fields[_cgi_names[name]] = value.strip(blanks)
+    except KeyError:
+        pass
+    if len(fields) < len(lines):
+        fields = _read_fields(lines)
+    request.fields = fields
 
     if target[0] == "/" and method != "CONNECT":
         request.path, _, request.query = target.partition("?")
@@ -253,11 +249,24 @@ def _frame(request: Request, limits: head.Limits) -> None:
         raise rules.BODY_TOO_LARGE.error(f"{request.content_length} bytes, limit {limits.body}")
 
 
-def _join(fields: dict[str, str], key: str, value: str) -> None:
-    """Add another line of a name that came already (RFC 9110 5.3; Cookie: RFC 9113 8.2.3)."""
-    if key in ("HTTP_HOST", "CONTENT_LENGTH"):
-        raise Unusual
-    fields[key] += ("; " if key == "HTTP_COOKIE" else ",") + value
+def _read_fields(lines: list[str]) -> dict[str, str]:
+    """The fields of a head in which a name comes twice, is new, or stays out of the environment.
+
+    Values of one name are joined (RFC 9110 5.3; Cookie: RFC 9113 8.2.3).
+    """
+    fields: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        key = _cgi_names.get(name) or _learn_name(name)
+        value = value.strip(" \t")
+        if key not in fields:
+            fields[key] = value
+        elif key in ("HTTP_HOST", "CONTENT_LENGTH"):
+            raise Unusual
+        else:
+            fields[key] += ("; " if key == "HTTP_COOKIE" else ",") + value
+    fields.pop("", None)
+    return fields
 
 
 def _learn_method(method: str) -> None:

@@ -80,11 +80,11 @@ def begin_response(
     :param known_length: the body's bytes, where all of it is there already; announced if `headers` do not.
     :raises LocalProtocolError: status or headers are not as PEP 3333 asks.
     """
-    code, first_line = _statuses.get(status) or _learn_status(status)
-    parts = [first_line]
     length: int | None = None
     date = server = False
     try:
+        code, first_line = _statuses.get(status) or _learn_status(status)
+        parts = [first_line]
         for name, value in headers:
             kind = _names.get(name) or _learn_name(name)
             if kind is not _PLAIN:
@@ -97,16 +97,17 @@ def begin_response(
                 _check_value(name, value)
             parts.append(f"{name}: {value}\r\n")
     except (TypeError, ValueError, AttributeError):
-        raise _bad_headers(headers) from None
+        raise _bad_types(status, headers) from None
 
     if length is None and known_length is not None and code not in (204, 304):
-        length = known_length
+        # No body for a HEAD says nothing about a GET's (RFC 9110 8.6).
+        length = known_length or (None if request is not None and request.method == "HEAD" else 0)
     framing, framing_line = _frame(request, code, length, keep_alive)
     parts.append(framing_line)
     try:
         head = "".join(parts).encode("latin-1")
     except UnicodeEncodeError as error:
-        raise LocalProtocolError(f"a header holds {error.object[error.start]!a}, outside latin-1") from None
+        raise _not_latin_1(error) from None
     if date or server:
         own = _own_lines(date, server)
     else:
@@ -132,8 +133,10 @@ def encode_early_hints(headers: Headers) -> bytes:
             _check_value(name, value)
             lines.append(f"{name}: {value}\r\n")
         return "".join([*lines, "\r\n"]).encode("latin-1")
-    except (TypeError, ValueError, AttributeError):
-        raise _bad_headers(headers) from None
+    except UnicodeEncodeError as error:
+        raise _not_latin_1(error) from None
+    except (TypeError, ValueError):
+        raise _bad_types("", headers) from None
 
 
 def error_response(status: int, reason_code: str, request_id_line: bytes = b"", method: str = "") -> bytes:
@@ -225,8 +228,14 @@ def _content_length(value: str, previous: int | None) -> int:
     return int(value)
 
 
-def _bad_headers(headers: object) -> LocalProtocolError:
-    """The error for headers that are no pairs of str."""
+def _not_latin_1(error: UnicodeEncodeError) -> LocalProtocolError:
+    return LocalProtocolError(f"a header holds {error.object[error.start]!a}, outside latin-1")
+
+
+def _bad_types(status: object, headers: object) -> LocalProtocolError:
+    """The error for a status that is no str, or headers that are no pairs of str."""
+    if not isinstance(status, str):
+        return LocalProtocolError(f"the status must be a str such as '200 OK', found {ascii(status)[:100]}")
     for header in headers if isinstance(headers, list | tuple) else (headers,):
         if not (
             isinstance(header, tuple) and len(header) == 2 and all(isinstance(part, str) for part in header)

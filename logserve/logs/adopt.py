@@ -16,7 +16,7 @@ from typing import Final
 
 from logserve.errors import ConfigurationError
 from logserve.logs import names, runtime
-from logserve.logs.config.spec import NotPossible, spec_of
+from logserve.logs.config.spec import FILE_CLASSES, NotPossible, spec_of
 from logserve.logs.forward import OUTLET, ForwardingHandler, is_stateless
 
 _PATCHED: Final = (
@@ -86,6 +86,18 @@ def outlet_for(handler: logging.Handler) -> ForwardingHandler | None:
     return outlet
 
 
+def adopt_attached() -> None:
+    """Adopt now what loggers have already: once the application is loaded, so that no request has to wait for it.
+
+    It also closes the descriptor in workers that happen to log nothing.
+    """
+    known = [one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger)]
+    for logger in (logging.root, *known):
+        for handler in logger.handlers:
+            if type(handler) in FILE_CLASSES:
+                outlet_for(handler)
+
+
 def _adopt(handler: logging.FileHandler) -> None:
     handler.__dict__[OUTLET] = None  # before anything is logged about it, perhaps to itself
     try:
@@ -125,6 +137,9 @@ def _leave_rollover() -> None:
 
 
 def _warn(handler: logging.FileHandler, reason: str) -> None:
+    """Once for all workers: the first that meets the handler says it."""
+    if not runtime.first_of_all_workers(handler.baseFilename):
+        return
     kind = type(handler).__name__
     logging.getLogger(names.ERROR).warning(
         "The %s for %s stays in the workers: %s. Each worker writes the file by itself, and where it rotates "

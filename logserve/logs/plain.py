@@ -103,7 +103,12 @@ class Plainer:
 
     def key(self, key: Any) -> str:
         """A mapping's key as text."""
-        return self._text(str.__str__(key) if isinstance(key, str) else safe_repr(key))
+        return self._text(key_text(key))
+
+
+def key_text(key: Any) -> str:
+    """A mapping's key as text, whatever it is."""
+    return str.__str__(key) if isinstance(key, str) else safe_repr(key)
 
 
 def _long_number(value: int) -> str:

@@ -17,6 +17,8 @@ from typing import Any, Final
 
 from msgspec import msgpack
 
+from logserve.logs.access.exchange import Exchange
+
 MAX_DEPTH: Final = 32
 """Containers nested deeper than this arrive as their ``repr``; also what ends a structure that holds itself."""
 
@@ -54,7 +56,11 @@ def safe_message(record: logging.LogRecord) -> str:
         problem = f"{type(error).__name__}: {safe_text(error)}"
     message = record.msg if isinstance(record.msg, str) else safe_text(record.msg)
     args = record.args
-    shown = {k: _shown(v) for k, v in args.items()} if isinstance(args, Mapping) else tuple(map(_shown, args or ()))
+    shown = (
+        {k: _shown(v) for k, v in args.items()}
+        if isinstance(args, Mapping)
+        else tuple(map(_shown, args or ()))
+    )
     try:  # perhaps one of them only cannot be shown
         return message % shown if shown else message
     except Exception:
@@ -219,7 +225,9 @@ def encode_record(record: logging.LogRecord, text: str | None) -> bytes:
     """
     exception_text(record)
     fields = {
-        _key(key): _field(value) for key, value in list(record.__dict__.items()) if key not in _LEFT_BEHIND
+        key if key.isascii() else _key(key): _field(value)
+        for key, value in list(record.__dict__.items())
+        if key not in _LEFT_BEHIND and type(value) is not Exchange
     }
     fields["msg"] = _text(safe_message(record))
     fields["logserve_text"] = None if text is None else _text(text)
@@ -227,10 +235,13 @@ def encode_record(record: logging.LogRecord, text: str | None) -> bytes:
 
 
 def _key(key: str) -> str:
-    return key if key.isascii() else key.encode("utf-8", "backslashreplace").decode()
+    return key.encode("utf-8", "backslashreplace").decode()
 
 
 def _field(value: Any) -> Any:
+    kind = type(value)
+    if kind is float or value is None or (kind is str and value.isascii()):
+        return value
     try:
         return _plain(value)
     except Exception:  # a container or a property of the application's that raises while it is walked

@@ -175,7 +175,7 @@ class Redaction:
         name, colon, value = line.partition(":")
         if self._looks_secret(name):
             return f"{name}: {REDACTED}" if colon else REDACTED
-        return f"{name}{colon}{self.header(name.strip(), value)}"
+        return f"{name}{colon} {self.header(name.strip(), value.strip())}" if colon else self.text(line)
 
     def _looks_secret(self, name: str) -> bool:
         """Whether a raw name, perhaps with stray characters, holds the name of a secret field."""

@@ -45,13 +45,22 @@ class Shape:
 def nest(fields: Mapping[str, Any]) -> Tree:
     """Fields of one's own, whose names fit each other, as a tree."""
     tree: Tree = {}
+    groups = {"": tree}
     for name, value in fields.items():
-        *groups, last = name.split(".")
-        node = tree
-        for group in groups:
-            node = node.setdefault(group, Group())
+        above, _, last = name.rpartition(".")
+        node = groups.get(above)
+        if node is None:
+            node = _group(groups, above)
         node[last] = value
     return tree
+
+
+def _group(groups: dict[str, Tree], name: str) -> Tree:
+    group = groups.get(name)
+    if group is None:
+        above, _, last = name.rpartition(".")
+        group = groups[name] = _group(groups, above)[last] = Group()
+    return group
 
 
 def merge(tree: Tree, extra: Mapping[str, Any], shape: Shape) -> None:
@@ -71,7 +80,9 @@ def _split(name: str) -> tuple[str, ...]:
 
 
 def _leaves(path: tuple[str, ...], value: Any) -> Iterable[tuple[tuple[str, ...], Any]]:
-    if isinstance(value, dict) and value:
+    if value == {}:
+        yield path, {}  # a new one, which other fields may join
+    elif isinstance(value, dict):
         for key, inner in value.items():
             yield from _leaves(path + _split(key), inner)
     else:

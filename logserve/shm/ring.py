@@ -19,6 +19,7 @@ from logserve.shm.wake import Wakeup
 
 # Bound at import, before a worker class may monkey-patch them: a wait for room must not switch greenlets.
 _new_lock = threading.Lock
+_new_reentrant_lock = threading.RLock
 _sleep: Callable[[float], None] = time.sleep
 _monotonic = time.monotonic
 
@@ -28,6 +29,9 @@ ROOM_POLL: float = 0.001
 
 class Producer:
     """The writing end. One for each process; threads share it through `lock`.
+
+    Whoever places frames holds `lock` and says so in `placing`. A signal handler that logs may come in between,
+    in the very thread that holds the lock: its records are put off until the frames are published.
 
     :param block_timeout: how long :meth:`emit` waits for room, in seconds; 0 drops at once.
     """
@@ -45,13 +49,18 @@ class Producer:
         "block_timeout",
         "head",
         "lock",
+        "placing",
+        "put_off",
         "segment",
     )
 
     def __init__(self, segment: Segment, wakeup: Wakeup, block_timeout: float) -> None:
         self.segment = segment
         self.block_timeout = block_timeout
-        self.lock = _new_lock()
+        self.lock = _new_reentrant_lock()
+        self.placing = False
+        self.put_off: list[tuple[int, int, bytes]] = []
+        """Records of signal handlers that came while frames were placed; :meth:`emit_put_off` takes them."""
         self._fence = _new_lock()
         self._ring = segment.ring
         self._ring_words = segment.ring_words
@@ -66,7 +75,7 @@ class Producer:
     def place(self, sink_kind: int, payload: bytes, position: int) -> int:
         """Write a frame beyond HEAD and return the position of its end, or 0 where there is no room.
 
-        The caller holds `lock`. `position` is `head`, or the end of a frame placed before; `sink_kind` is
+        The caller holds `lock` and has set `placing`. `position` is `head`, or the end of a frame placed before; `sink_kind` is
         ``frame_word(sink, kind, 0)``.
         """
         length = len(payload)
@@ -105,11 +114,19 @@ class Producer:
 
     def emit(self, sink: int, kind: int, payload: bytes) -> bool:
         """Publish one frame from any thread; False when it was dropped (and counted) for want of room."""
-        sink_kind = at.frame_word(sink, kind, 0)
         with self.lock:
-            end = self.place(sink_kind, payload, self.head)
-            if end:
-                self.publish(end)
+            if self.placing:
+                self.put_off.append((sink, kind, payload))
+                return True
+            self.placing = True
+            try:
+                end = self.place(at.frame_word(sink, kind, 0), payload, self.head)
+                if end:
+                    self.publish(end)
+            finally:
+                self.placing = False
+        if self.put_off:
+            self.emit_put_off()
         if not end:
             if not self.wait_for_room(len(payload)):
                 self.count_dropped(sink)
@@ -117,6 +134,12 @@ class Producer:
             return self.emit(sink, kind, payload)
         self.wake_reader()
         return True
+
+    def emit_put_off(self) -> None:
+        """Emit what signal handlers logged while frames were placed; outside `lock`."""
+        put_off, self.put_off = self.put_off, []
+        for sink, kind, payload in put_off:
+            self.emit(sink, kind, payload)
 
     def wait_for_room(self, length: int) -> bool:
         """Wait up to `block_timeout` seconds until a frame of this length fits; never called under `lock`.

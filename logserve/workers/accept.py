@@ -81,9 +81,15 @@ class Acceptor:
             self._watching = False
 
     def stop(self) -> None:
-        """Accept no more; the arbiter still holds the sockets, so that no client is refused meanwhile."""
+        """Accept no more, and close this process's listeners.
+
+        At a reload the arbiter and the new workers still hold the sockets, so that no client is refused; at the
+        end nobody does, so that a load balancer sees it at once.
+        """
         self.ignore()
         self.stopped = True
+        for listener in self._listeners.values():
+            listener.close()
 
     def ready(self, fd: int) -> None:
         """A listener is readable: accept one connection, or pass it on."""
@@ -114,6 +120,9 @@ class Acceptor:
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return  # another worker was faster, or the client has gone already
         except OSError as error:
+            if error.errno == errno.EINVAL:  # the arbiter has shut it down; the signal to stop is on its way
+                self.ignore()
+                return
             if error.errno not in OUT_OF_DESCRIPTORS:
                 raise
             self.ignore()  # else the loop would spin; what this worker closes makes room

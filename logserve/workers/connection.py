@@ -6,7 +6,7 @@ import socket
 import struct
 from collections import deque
 from enum import IntEnum
-from typing import Any
+from typing import Any, Protocol
 
 from logserve import http1
 from logserve.errors import RemoteProtocolError
@@ -45,6 +45,14 @@ class ClientGone(ConnectionError):  # noqa: N818 - a fact about the client, no e
         self.timed_out = timed_out
 
 
+class KeepPolicy(Protocol):
+    """Who knows whether connections should be kept alive just now."""
+
+    @property
+    def may_keep(self) -> bool:
+        """Whether they should."""
+
+
 class Waiting:
     """A request whose bytes have been read, or some of them, while an earlier one is being answered."""
 
@@ -62,13 +70,14 @@ class Waiting:
 class Connection:
     """A client connection, and the :class:`~logserve.wsgi.response.Transport` of the response under way.
 
-    While a call runs in a pool's thread only that thread touches the connection; the loop leaves it alone
-    until the call is handed back.
+    While a call runs in a pool's thread, `state` is CALLING and only that thread touches the connection; `state`
+    itself is the loop's alone.
     """
 
     __slots__ = (
         "body",
         "discarded",
+        "ended",
         "entry",
         "environ",
         "exchange",
@@ -82,6 +91,7 @@ class Connection:
         "overhead",
         "peer",
         "peer_text",
+        "policy",
         "request",
         "requests",
         "response_spool",
@@ -105,6 +115,7 @@ class Connection:
         peer: tuple[str, int],
         server: tuple[str, int],
         environ: dict[str, Any],
+        policy: KeepPolicy,
         response_spool: int,
         send_timeout: float,
     ) -> None:
@@ -118,6 +129,7 @@ class Connection:
         self.peer_text = f"{peer[0]} {peer[1]}".encode()
         self.server = server
         self.environ = environ
+        self.policy = policy
         self.response_spool = response_spool
         self.send_timeout = send_timeout
         self.state = State.READING
@@ -138,12 +150,21 @@ class Connection:
         """The body's bytes that were given to :meth:`write` and :meth:`write_file`."""
         self.keep = False
         """Whether the connection goes on after the answer."""
+        self.ended = False
+        """Whether it ends here and now, whatever the client still sends: the answer was cut."""
         self.gone: ClientGone | None = None
         self.discarded = 0
         self.waiting: deque[Waiting] = deque()
         """Requests that were read ahead, in order."""
 
     # -- the transport of a response
+
+    def may_keep(self) -> bool:
+        """Whether the connection may go on after the response, as far as the server is concerned.
+
+        Requests that were read ahead are always answered.
+        """
+        return bool(self.waiting) or (self.policy.may_keep and not self.http.at_eof)
 
     def write(self, data: bytes, body: int, /) -> None:
         """Send now what the kernel takes, keep the rest.

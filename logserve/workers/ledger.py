@@ -160,6 +160,7 @@ class Ledger:
         lock = producer.lock
         while True:
             lock.acquire()
+            producer.placing = True
             try:
                 end = producer.head
                 for sink_kind, payload in frames:
@@ -180,8 +181,11 @@ class Ledger:
                         words[entry + at.E_PREPARED] = 0
                     break
             finally:
+                producer.placing = False
                 lock.release()
             frames = self._make_room(frames)
+        if producer.put_off:
+            producer.emit_put_off()
         if self._plan.foreign and sent == len(data):
             self._plan.handle_foreign(exchange)
         return sent
@@ -192,18 +196,24 @@ class Ledger:
         producer, words, entry = self._producer, self._words, connection.entry
         while True:
             with producer.lock:
-                end = producer.head
-                for sink_kind, payload in frames:
-                    end = producer.place(sink_kind, payload, end)
-                    if not end:
+                producer.placing = True
+                try:
+                    end = producer.head
+                    for sink_kind, payload in frames:
+                        end = producer.place(sink_kind, payload, end)
+                        if not end:
+                            break
+                    else:
+                        words[entry + at.E_PREPARED] = end
+                        producer.publish(end)
+                        words[entry] = NONE
+                        words[entry + at.E_PREPARED] = 0
                         break
-                else:
-                    words[entry + at.E_PREPARED] = end
-                    producer.publish(end)
-                    words[entry] = NONE
-                    words[entry + at.E_PREPARED] = 0
-                    break
+                finally:
+                    producer.placing = False
             frames = self._make_room(frames)
+        if producer.put_off:
+            producer.emit_put_off()
         if self._plan.foreign:
             self._plan.handle_foreign(exchange)
 

@@ -140,9 +140,10 @@ class Loop:
         elif state is State.SENDING:
             if self.server.resume(connection):
                 self.sends.start(connection, time.monotonic())
-            if connection.state is not State.SENDING:
+            if connection.exchange is None:
                 self.sends.cancel(connection)
-                self._settle(connection)
+                if self._settle(connection):
+                    self._advance(connection)
         elif state is State.LINGERING:
             self._discard(connection)
         elif state is State.CALLING:
@@ -184,6 +185,7 @@ class Loop:
             peer=peer,
             server=server,
             environ=connection_environ(self._environ, peer, server),
+            policy=self.server,
             response_spool=self._limits.response_spool,
             send_timeout=self._limits.send_timeout,
         )
@@ -251,7 +253,11 @@ class Loop:
                 self._broken(connection, error)
                 return
             if not complete:
-                self._await_more(connection)
+                if connection.http.idle:  # empty lines between requests (RFC 9112 2.2) are none
+                    self._no_request(connection)
+                    self._idle(connection)
+                else:
+                    self._await_more(connection)
                 return
             if connection.http.buffered:
                 self._look_ahead(connection)
@@ -348,12 +354,14 @@ class Loop:
 
     def _settle(self, connection: Connection) -> bool:
         """After a call or a send: go on with the connection; True when a next request's bytes wait."""
-        if connection.exchange is not None:  # SENDING
+        if connection.exchange is not None:
+            connection.state = State.SENDING
             self._watch(connection, WRITE)
             self.sends.start(connection, time.monotonic())
             return False
         self._count(connection)
-        if connection.state is State.CLOSED:
+        connection.state = State.READING
+        if connection.ended:
             self._close(connection)
             return False
         if connection.waiting and connection.keep:
@@ -365,13 +373,16 @@ class Loop:
         if connection.http.buffered:
             connection.exchange = self.ledger.begin(connection)
             return True
-        (self.last_chances if self.stopping else self.idle).start(connection, time.monotonic())
+        self._idle(connection)
         return False
+
+    def _idle(self, connection: Connection) -> None:
+        (self.last_chances if self.stopping else self.idle).start(connection, time.monotonic())
 
     def _count(self, connection: Connection) -> None:
         self._served += 1
         self._words[self._row + at.R_REQUESTS] = self._served
-        self.server.may_keep = self.runner.may_keep() and not self.stopping
+        self.server.may_keep = self.runner.may_keep()
         if self._max_requests and self._served >= self._max_requests and not self.stopping:
             self.stop()
 
@@ -476,6 +487,7 @@ class Loop:
         if self.stopping:
             return
         self.stopping = True
+        self.runner.stopping = True
         self.server.may_keep = False
         assert self.acceptor is not None
         self.acceptor.stop()

@@ -29,6 +29,9 @@ DECAY: Final = 0.95
 class Runner(Protocol):
     """What the loop asks of a runner."""
 
+    stopping: bool
+    """Set, by a signal's handler already, when the worker is to stop: no connection is kept from then on."""
+
     def start(self, connection: Connection, /) -> bool:
         """Call the application for a connection's complete request; True when the call is over on return."""
 
@@ -52,19 +55,15 @@ class InlineRunner:
         self._server = server
         self._alone = alone
         self._slow = 1.0  # until proven fast
-        self.calling = False
+        self.stopping = False
 
     def start(self, connection: Connection, /) -> bool:
         """See :class:`Runner`."""
         if self._alone:
-            self.calling = True
             self._server.call(connection)
-            self.calling = False
             return True
         began = time.monotonic()
-        self.calling = True
         self._server.call(connection)
-        self.calling = False
         self._slow = max(time.monotonic() - began, self._slow * DECAY)
         return True
 
@@ -74,7 +73,7 @@ class InlineRunner:
 
     def may_keep(self) -> bool:
         """Only where recent calls were fast, or where nobody else could answer sooner."""
-        return self._alone or self._slow < SLOW_CALL
+        return (self._alone or self._slow < SLOW_CALL) and not self.stopping
 
     def stop(self) -> None:
         """Nothing to do."""
@@ -86,8 +85,6 @@ class PoolRunner:
     :param timeout: seconds after which a call that is still running counts as hung; 0 for never.
     """
 
-    calling = False
-
     def __init__(self, server: Server, *, threads: int, timeout: float, alone: bool) -> None:
         self._server = server
         self._threads = threads
@@ -97,6 +94,7 @@ class PoolRunner:
         self._done: deque[Connection] = deque()
         self._running: dict[Connection, float] = {}
         self._started = 0
+        self.stopping = False
         self.wakeup = Wakeup()
         self.acceptor: Acceptor | None = None
         self.called_back: Callable[[Connection], None] | None = None
@@ -138,7 +136,7 @@ class PoolRunner:
 
     def may_keep(self) -> bool:
         """As long as a thread is free for the next request, or nobody else could answer sooner."""
-        return self._alone or len(self._running) < self._threads
+        return (self._alone or len(self._running) < self._threads) and not self.stopping
 
     def stop(self) -> None:
         """Let the idle threads end."""

@@ -16,13 +16,15 @@ from logserve.errors import RemoteProtocolError
 from logserve.http1.response import error_response
 from logserve.logs.access.exchange import Exchange
 from logserve.logs.access.outcome import Outcome, outcome_of
+from logserve.logs.capture import ErrorsStream
 from logserve.logs.context import new_span_id, parse_traceparent, set_current, well_formed_request_id
 from logserve.shm.layout import Phase
-from logserve.workers.connection import ClientGone, Connection, State
+from logserve.workers.connection import ClientGone, Connection
 from logserve.workers.ledger import APPLICATION, SENDING, Ledger
 from logserve.wsgi.body import BodyBuffer
 from logserve.wsgi.environ import request_environ
 from logserve.wsgi.response import Response
+from logserve.wsgi.traceback import application_frames
 
 _monotonic_ns = time.monotonic_ns
 log = logging.getLogger("logserve.error")
@@ -36,14 +38,20 @@ class QuickStop(BaseException):
 class Server:
     """Answers requests with one application.
 
-    :param may_keep: whether connections should be kept alive just now; the loop changes it.
+    :param errors: ``wsgi.errors``; what is left in it is flushed when a call ends.
     :param request_id_header: the header that carries the request's id, both ways.
     """
 
-    def __init__(self, application: Callable[..., Any], ledger: Ledger, request_id_header: str) -> None:
+    def __init__(
+        self, application: Callable[..., Any], ledger: Ledger, errors: ErrorsStream, request_id_header: str
+    ) -> None:
         self.application = application
         self.ledger = ledger
+        self._errors = errors
         self.may_keep = True
+        """Whether connections should be kept alive just now; see :class:`KeepPolicy`."""
+        self.in_application = False
+        """Whether a call runs; where they run in several threads it says nothing."""
         self._id_field = "HTTP_" + request_id_header.upper().replace("-", "_")
         self._id_prefix = request_id_header.encode("latin-1") + b": "
 
@@ -75,18 +83,14 @@ class Server:
     def call(self, connection: Connection) -> None:
         """Call the application and send its answer as far as the client takes it.
 
-        Afterwards the connection either has its record (`exchange` is None), and `keep` says whether it goes
-        on, or its state is SENDING.
+        Afterwards the request either has its record (`exchange` is None), and `keep` and `ended` say what comes
+        next, or something of its answer still waits for the client.
         """
         exchange, request = connection.exchange, connection.request
         assert exchange is not None
         assert request is not None
         response = Response(
-            request,
-            connection,
-            request.keep_alive
-            and ((self.may_keep and not connection.http.at_eof) or bool(connection.waiting)),
-            self._id_prefix + exchange.request_id.encode("latin-1") + b"\r\n",
+            request, connection, self._id_prefix + exchange.request_id.encode("latin-1") + b"\r\n"
         )
         environ = request_environ(connection.environ, request)
         body = connection.body
@@ -100,15 +104,19 @@ class Server:
         set_current(exchange)
         self.ledger.phase(connection, APPLICATION)
         exchange.called = _monotonic_ns()
+        self.in_application = True
         try:
             last = response.run(self.application, environ)
+            self.in_application = False
         except BaseException as error:
+            self.in_application = False
             exchange.returned = _monotonic_ns()
             self._failed(connection, exchange, response, error)
         else:
             exchange.returned = _monotonic_ns()
             self._answered(connection, exchange, response, last)
         finally:
+            self._errors.flush()
             set_current(None)
 
     def _answered(self, connection: Connection, exchange: Exchange, response: Response, last: bytes) -> None:
@@ -116,6 +124,7 @@ class Server:
         exchange.status = status = int(response.status[:3])
         exchange.response_headers = response.headers
         exchange.body_sent = response.written
+        exchange.phase = Phase.SENDING
         if response.outcome is None:
             exchange.outcome = outcome_of(status)
         else:
@@ -145,7 +154,7 @@ class Server:
                 "after the response's headers" if started else "before the response's headers",
                 exchange.method,
                 exchange.target,
-                exc_info=error,
+                exc_info=(type(error), error, application_frames(error)),
             )
         exchange.reason = "after_headers" if started else "before_headers"
         if not started:
@@ -175,7 +184,6 @@ class Server:
             )
             return
         self._account(connection, exchange, last)
-        connection.state = State.SENDING
         exchange.phase = Phase.SENDING
         self.ledger.progress(connection, exchange.status, self._body_sent(connection))
         self.ledger.phase(connection, SENDING)
@@ -212,7 +220,6 @@ class Server:
         else:
             self.ledger.record(connection, exchange)
         connection.reset()
-        connection.state = State.READING
         return True
 
     def _account(self, connection: Connection, exchange: Exchange, last: bytes) -> None:
@@ -242,7 +249,7 @@ class Server:
             connection.outgoing.close()
             connection.outgoing = None
         connection.keep = False
-        connection.state = State.CLOSED
+        connection.ended = True
         if reset:
             connection.reset_on_close()
 

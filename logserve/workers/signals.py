@@ -27,10 +27,12 @@ QUICK: Final = (signal.SIGINT, signal.SIGQUIT)
 class WorkerSignals:
     """The signals that arrived, and a descriptor that is readable when there are some.
 
-    :param interrupt: called inside a handler of a quick stop; may raise into an application's call.
+    :param wind_down: called inside the handler of a graceful stop: what is answered from now on says so.
+    :param interrupt: called inside the handler of a quick stop; may raise into an application's call.
     """
 
-    def __init__(self, interrupt: Callable[[], None]) -> None:
+    def __init__(self, wind_down: Callable[[], None], interrupt: Callable[[], None]) -> None:
+        self._wind_down = wind_down
         self._interrupt = interrupt
         self.graceful = False
         self.quick = False
@@ -41,7 +43,6 @@ class WorkerSignals:
         for number in IGNORED:
             signal.signal(number, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # the application's children are its own
-        signal.signal(signal.SIGABRT, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, self._note_graceful)
         for number in QUICK:
             signal.signal(number, self._note_quick)
@@ -59,6 +60,7 @@ class WorkerSignals:
 
     def _note_graceful(self, _number: int, _frame: FrameType | None) -> None:
         self.graceful = True
+        self._wind_down()
 
     def _note_quick(self, _number: int, _frame: FrameType | None) -> None:
         self.quick = True

@@ -30,6 +30,9 @@ Headers = list[tuple[str, str]]
 class Transport(Protocol):
     """Where the bytes go; raises :class:`ConnectionError` once the client is known to be gone."""
 
+    def may_keep(self) -> bool:
+        """Whether the connection may go on after this response; asked when its head is made."""
+
     def write(self, data: bytes, body: int, /) -> None:
         """Send, or keep for when the client reads; `body` of these bytes are the response body's."""
 
@@ -40,7 +43,6 @@ class Transport(Protocol):
 class Response:
     """What the application answers to one request.
 
-    :param keep_alive: whether the connection may go on after this response; cleared where it cannot.
     :param extra: ready-made header lines that every response gets, such as the request id's.
     """
 
@@ -57,10 +59,11 @@ class Response:
         "written",
     )
 
-    def __init__(self, request: Request, transport: Transport, keep_alive: bool, extra: bytes) -> None:
+    def __init__(self, request: Request, transport: Transport, extra: bytes) -> None:
         self.request = request
         self.transport = transport
-        self.keep_alive = keep_alive
+        self.keep_alive = False
+        """Whether the connection goes on after this response; known once the head is made."""
         self.extra = extra
         self.status: str | None = None
         self.headers: Headers = []
@@ -177,10 +180,14 @@ class Response:
                 "the application did not call start_response before its first body bytes"
             )
         head, self.framing = begin_response(
-            self.request, self.status, self.headers, self.keep_alive, self.extra, length
+            self.request,
+            self.status,
+            self.headers,
+            self.request.keep_alive and self.transport.may_keep(),
+            self.extra,
+            length,
         )
-        if self.framing.must_close:
-            self.keep_alive = False
+        self.keep_alive = not self.framing.must_close
         return head
 
     def _frame(self, data: bytes) -> tuple[bytes, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
+from types import TracebackType
 from typing import NamedTuple
 
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -30,6 +31,14 @@ def users_traceback(error: BaseException) -> UsersTraceback:
     whole = traceback.TracebackException.from_exception(error)
     _strip(whole, set())
     return UsersTraceback("".join(whole.format()).rstrip("\n"), bool(whole.stack))
+
+
+def application_frames(error: BaseException) -> TracebackType | None:
+    """Return the traceback of what the application raised from its first frame on, without the server's above it."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_OURS):
+        frames = frames.tb_next
+    return frames or error.__traceback__
 
 
 def _strip(part: traceback.TracebackException, seen: set[int]) -> None:

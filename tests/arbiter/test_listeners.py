@@ -231,6 +231,18 @@ def test_each_lane_has_a_socket_at_the_same_port(tmp_path: Path) -> None:
         assert again[0].getsockname() == lanes[0][0].getsockname()
 
 
+def test_a_worker_keeps_its_own_lane_only(tmp_path: Path) -> None:
+    with closing(opened("127.0.0.1:0", f"unix:{tmp_path}/s", reuse_port=True, lanes=3)) as listeners:
+        mine = listeners.lane(1)
+        pid = os.fork()
+        if not pid:
+            listeners.close_in_child(keep=1)
+            closed = [lane[0].fileno() for lane in (listeners.lane(0), listeners.lane(2))]
+            os._exit(0 if closed == [-1, -1] and min(one.fileno() for one in mine) >= 0 else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        assert all(listener.fileno() >= 0 for listener in listeners.sockets())
+
+
 def test_all_is_closed() -> None:
     before = open_descriptors()
     opened("127.0.0.1:0", "[::1]:0", reuse_port=True, lanes=4).close()

@@ -168,7 +168,8 @@ def test_one_that_hangs(start: type_start) -> None:
     assert cause == {"kind": "timeout", "signal": "SIGABRT", "exit": None}
     assert death.level == logging.CRITICAL
     assert "did not answer in time" in death.message
-    assert "wait_forever" in death.fields["stacks"]
+    assert "Fatal Python error: Aborted" in death.fields["stacks"]
+    assert __file__ in death.fields["stacks"]
 
 
 def test_one_that_could_not_boot(start: type_start) -> None:

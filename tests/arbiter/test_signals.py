@@ -55,7 +55,7 @@ def test_a_pause_ends_with_a_signal_that_ends_the_server(signals: SignalQueue) -
 
 def test_each_of_a_burst_counts(signals: SignalQueue) -> None:
     """``kill -TTIN`` twice adds two workers, however busy the arbiter is."""
-    pid = fork(signals, lambda: [os.kill(os.getppid(), signal.SIGTTIN) for _ in range(3)] and 0)
+    pid = fork(signals, ask_for_three_workers)
     os.waitpid(pid, 0)
     signal.raise_signal(signal.SIGTTIN)
     assert signals.take().count(signal.SIGTTIN) > 1
@@ -72,6 +72,12 @@ def test_the_handlers_before_are_back_after_close() -> None:
 def end_the_parent() -> int:
     for number in (signal.SIGHUP, signal.SIGTERM):
         os.kill(os.getppid(), number)
+    return 0
+
+
+def ask_for_three_workers() -> int:
+    for _ in range(3):
+        os.kill(os.getppid(), signal.SIGTTIN)
     return 0
 
 

@@ -168,6 +168,7 @@ def test_closing_leaves_no_descriptor_behind() -> None:
     os.close(writer)
     one.close()
     one.close()
+    one.send({"op": "too late"})
     other.close()
     assert open_descriptors() == before
 

@@ -69,10 +69,10 @@ def test_each_group_of_the_help_fits_a_screen(directory: Path) -> None:
         assert len(done.stdout.splitlines()) <= 40
 
 
-def test_help_for_an_unknown_group_names_the_groups(directory: Path) -> None:
-    done = logserve("--help", "loging", cwd=directory)
-    assert done.returncode == 2
-    assert done.stderr.endswith("did you mean 'logging'?\n")
+def test_help_beside_an_application_shows_everything(directory: Path) -> None:
+    whole = logserve("--help", cwd=directory).stdout
+    assert logserve("good:app", "--help", cwd=directory).stdout == whole
+    assert logserve("--help", "good:app", cwd=directory).stdout == whole
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def wait_until(condition: Callable[[], bool], what: str, timeout: float = WAIT) 
 class Arbiter:
     """Holds what outlives a collector, as the real one does."""
 
-    def __init__(self, *, stderr: int | None = None) -> None:
+    def __init__(self, *, stderr: int | None = None, closes: tuple[int, ...] = ()) -> None:
         self.wakeup = Wakeup()
         self.intents = Intents.create()
         self.from_children, self.for_children = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -66,6 +66,7 @@ class Arbiter:
         self.pid = 0
         self.heard: list[dict[str, Any]] = []
         self._stderr = stderr
+        self._closes = closes  # descriptors that are the test's alone
         self._request = 0
 
     # -- the collector
@@ -77,8 +78,11 @@ class Arbiter:
 
         def child() -> None:
             channel.close()
+            for descriptor in self._closes:
+                os.close(descriptor)
             if self._stderr is not None:
                 os.dup2(self._stderr, 2)
+                sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - pytest's own is another file
             run(CollectorStart(theirs, self.wakeup, self.intents, self.from_children))
 
         self.pid = fork(child)

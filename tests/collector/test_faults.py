@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import resource
+import select
 import shutil
 import subprocess
 import time
@@ -19,7 +20,7 @@ from logserve.logs.record import encode_record
 from logserve.shm import layout as at
 from logserve.shm.layout import Kind
 from logserve.shm.segment import Segment
-from tests.collector.harness import Arbiter, arbiter, settled, wait_until
+from tests.collector.harness import WAIT, Arbiter, arbiter, settled, wait_until
 from tests.collector.lines import emit_lines, line, read_lines
 
 FILE = "logging.FileHandler"
@@ -290,3 +291,59 @@ def test_frames_of_a_number_that_nobody_defines_hold_the_ring_only_for_a_while(t
         assert server.stop() == 0
     assert read_lines([tmp_path / "app.log"]) == {0: [0, 1, 2]}
     assert "records for handler number 9 are lost" in console.read_text()
+
+
+def test_what_a_killed_collector_had_in_its_memory_is_said_to_be_lost(
+    server: Arbiter, tmp_path: Path
+) -> None:
+    """The backlog of a stalled sink dies with the collector; its successor writes the rest, and the number."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    server.adopt(1, FILE, fifo)
+    server.adopt(2, FILE, tmp_path / "app.log")
+    segment = server.segment(0)
+    producer = server.producer(segment, block_timeout=10.0)
+    for number in range(2000):
+        emit_lines(producer, 1, [number])
+        emit_lines(producer, 2, [number])
+    wait_until(lambda: all_taken(segment, 2), "the file's lines")
+    server.kill()
+    server.start()
+    with reading(fifo, tmp_path / "read") as copy:
+        assert server.stop() == 0
+    lines = copy.read_text().splitlines()
+    said = [int(text.split()[1].replace(",", "")) for text in lines if text.startswith("lost ")]
+    kept = [int(text.split()[1]) for text in lines if text.startswith("0 ")]
+    assert kept == sorted(set(kept))
+    assert said
+    assert said[0] > 0
+    assert len(kept) + sum(said) == 2000
+    assert read_lines([tmp_path / "app.log"]) == {0: list(range(2000))}
+
+
+def test_a_console_gets_lines_and_a_broken_one_is_given_up(tmp_path: Path) -> None:
+    """A StreamHandler on stderr, a pipe: whole lines; once its reader is gone the rest is counted, nobody waits."""
+    reading_end, writing_end = os.pipe()
+    with arbiter(stderr=writing_end, closes=(reading_end,)) as server:
+        server.start()
+        os.close(writing_end)
+        handlers: dict[str, dict[str, Any]] = {
+            "console": {"class": "logging.StreamHandler", "stream": "ext://sys.stderr"},
+            "file": {"class": FILE, "filename": str(tmp_path / "file.log")},
+        }
+        start_configured(server, configuration(handlers, ["file"]), {"console": 1, "file": 2})
+        segment = server.segment(0)
+        producer = server.producer(segment)
+        emit_lines(producer, 1, range(100))
+        expected = b"".join(line(0, number) for number in range(100))
+        data = b""
+        while len(data) < len(expected):
+            assert select.select([reading_end], [], [], WAIT)[0], f"only {len(data)} bytes came"
+            data += os.read(reading_end, 65536)
+        assert data == expected
+        os.close(reading_end)
+        emit_lines(producer, 1, range(100, 200))
+        wait_until(lambda: settled(segment), "the ring's release")
+        assert server.stop() == 0
+    text = (tmp_path / "file.log").read_text()
+    assert text.count("the handler 'console' (StreamHandler) failed: BrokenPipeError") == 1

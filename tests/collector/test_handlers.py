@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from logserve.logs.runtime import ChildEmitter
+from logserve.logs.emitters import ChildEmitter
 from logserve.shm.layout import Kind
 from tests.collector.harness import Arbiter, arbiter, settled, wait_until
 from tests.collector.lines import emit_lines, line, read_lines
@@ -127,9 +127,7 @@ def test_captured_output_becomes_records(server: Arbiter, tmp_path: Path) -> Non
     path = tmp_path / "error.log"
     configured(server, 1, {"error": {"class": FILE, "filename": str(path)}}, {"error": 1})
     out, err = os.pipe(), os.pipe()
-    server.send(
-        {"op": "pipes", "slot": 0, "incarnation": 1, "pid": os.getpid()}, [out[0], err[0]]
-    )
+    server.send({"op": "pipes", "slot": 0, "incarnation": 1, "pid": os.getpid()}, [out[0], err[0]])
     os.write(out[1], b"one\ntwo\nthr")
     os.write(out[1], b"ee\nrest")
     wait_until(lambda: path.exists() and "rest" in path.read_text(), "a rest that waits no longer")
@@ -149,7 +147,10 @@ def test_a_handler_of_the_standard_library_that_needs_records(server: Arbiter, t
         listener.bind(address)
         listener.settimeout(10)
         configured(
-            server, 1, {"syslog": {"class": "logging.handlers.SysLogHandler", "address": address}}, {"syslog": 1}
+            server,
+            1,
+            {"syslog": {"class": "logging.handlers.SysLogHandler", "address": address}},
+            {"syslog": 1},
         )
         producer = server.producer(server.segment(0))
         for number in range(5):

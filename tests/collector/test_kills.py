@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from logserve.logs.record import encode_record
 from logserve.shm import layout as at
 from logserve.shm.intent import Intent, State
 from logserve.shm.layout import Kind
@@ -62,6 +65,10 @@ def test_a_killed_collector_loses_doubles_and_tears_nothing(
     assert dropped == [0, 0, 0]
     assert read_lines(in_order(tmp_path, cls)) == {slot: list(range(count)) for slot in range(2)}
     assert read_lines([tmp_path / "other.log"]) == {2: list(range(count))}
+
+
+def has_published(segment: Segment) -> bool:
+    return segment.words[at.W_HEAD] > 0
 
 
 def in_order(directory: Path, cls: str) -> list[Path]:
@@ -125,6 +132,7 @@ def test_killed_producers_leave_whole_lines_without_a_gap(tmp_path: Path) -> Non
         for slot in range(20):
             segment = server.segment(slot)
             pid = fork_producer(segment, server.wakeup, 1, 10_000_000)
+            wait_until(partial(has_published, segment), "its first line")
             time.sleep(dice.uniform(0.005, 0.05))  # the moment of the kill
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
@@ -162,3 +170,24 @@ def test_an_orphaned_collector_serves_who_is_left_and_ends(tmp_path: Path) -> No
     os.close(begin)
     os.close(go)
     assert read_lines([tmp_path / "app.log"]) == {0: list(range(1000))}
+
+
+def test_a_cut_write_of_formatted_records_is_made_again_as_a_whole(tmp_path: Path) -> None:
+    """The frames are no lines, so nothing in the ring says where a line ends in the file."""
+    path = tmp_path / "app.log"
+    with arbiter() as server:
+        segment = server.segment(0)
+        producer = server.producer(segment)
+        for number in range(10):
+            record = logging.makeLogRecord({"msg": f"message {number}", "levelno": 20, "levelname": "INFO"})
+            assert producer.emit(1, Kind.RECORD, encode_record(record, None))
+        path.write_bytes(b"before\nmessage 0\nmess")
+        status = path.stat()
+        server.intents.begin(
+            1, Intent(State.FRAMES, status.st_dev, status.st_ino, 7, 100, 1, 1, 0, producer.head)
+        )
+        server.start()
+        server.adopt(1, FILE, path)
+        wait_until(lambda: settled(segment), "the rest")
+        assert server.stop() == 0
+    assert path.read_text().splitlines() == ["before", *(f"message {number}" for number in range(10))]

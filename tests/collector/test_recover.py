@@ -50,7 +50,9 @@ def configure(server: Arbiter, path: Path) -> None:
     server.send({"op": "commit", "generation": 1})
 
 
-def fill_entry(segment: Segment, number: int, line: bytes, *, request_id: bytes = b"", seq: int | None = None) -> None:
+def fill_entry(
+    segment: Segment, number: int, line: bytes, *, request_id: bytes = b"", seq: int | None = None
+) -> None:
     """As a worker does when it begins a request."""
     words, entry = segment.words, FIRST + number * at.ENTRY_WORDS
     trace, peer = f"00-{TRACE}-{PARENT}-01".encode(), b"192.0.2.7 50123"
@@ -158,10 +160,10 @@ def test_more_requests_in_flight_than_the_ring_has_room_for(server: Arbiter, tmp
 
 
 def test_a_collector_that_is_killed_while_it_finishes_doubles_and_loses_nothing(tmp_path: Path) -> None:
-    """Killed at random moments until the segment is finished, in ten rounds; 400 records each, once."""
+    """Killed at random moments until the segment is finished, in five rounds; 400 records each, once."""
     dice = random.Random(7)
     kills = 0
-    for round_number in range(10):
+    for round_number in range(5):
         path = tmp_path / f"{round_number}.json"
         with arbiter() as server:
             server.start()

@@ -58,6 +58,17 @@ def test_a_pipelined_request_waits_until_it_is_asked_for() -> None:
     assert refused(connection).reason == "bare_lf"
 
 
+def test_empty_lines_are_no_bytes_of_a_request() -> None:
+    connection = fed(post(b"Content-Length: 0\r\n", b"\r\n"))
+    assert isinstance(connection.next_event(), Request)
+    assert state(connection) == "idle"
+    connection.receive(b"\r\n")
+    assert connection.next_event() is None
+    assert state(connection) == "idle"
+    connection.receive(b"\r\n" * 3)
+    assert refused(connection).reason == "empty_lines"
+
+
 def test_states_while_a_body_arrives() -> None:
     connection = fed(post(b"Content-Length: 4\r\n", b"ab"))
     request = connection.next_event()

@@ -44,8 +44,8 @@ def answer(
     head, framing = begin_response(request(line) if line else None, status, headers, keep_alive, extra)
     assert head.endswith(b"\r\n\r\n")
     status_line, *lines = head[:-4].decode("latin-1").split("\r\n")
-    pairs = [field.split(": ", 1) for field in lines]
-    fields = {name: value for name, value in pairs}
+    pairs = [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
+    fields: Fields = dict(pairs)
     assert len(fields) == len(pairs)
     assert fields.pop("Server", "logserve") == "logserve"
     fields.pop("Date", None)
@@ -97,6 +97,29 @@ def test_framing(
     assert (how.chunked, how.length, how.has_body, how.must_close) == framing
 
 
+@pytest.mark.parametrize(
+    ("line", "status", "headers", "known", "fields"),
+    [
+        ("GET / HTTP/1.1", "200 OK", [], 5, FIVE),
+        ("GET / HTTP/1.0", "200 OK", [], 5, FIVE | KEEP),
+        ("GET / HTTP/1.1", "200 OK", [], 0, {"Content-Length": "0"}),
+        ("GET / HTTP/1.1", "200 OK", LENGTH, 7, FIVE),
+        ("GET / HTTP/1.1", "204 No Content", [], 0, {}),
+        ("GET / HTTP/1.1", "304 Not Modified", [], 0, {}),
+        ("HEAD / HTTP/1.1", "200 OK", [], 5, FIVE),
+        ("HEAD / HTTP/1.1", "200 OK", [], 0, {}),
+    ],
+)
+def test_a_body_that_is_there_already_is_announced(
+    line: str, status: str, headers: list[tuple[str, str]], known: int, fields: Fields
+) -> None:
+    head, framing = begin_response(request(line), status, headers, True, known_length=known)
+    names = (b"Content-Length", b"Connection", b"Transfer-Encoding")
+    pairs = [field.split(b": ") for field in head[:-4].split(b"\r\n")[1:]]
+    assert {name.decode(): value.decode() for name, value in pairs if name in names} == fields
+    assert not framing.must_close
+
+
 def test_the_applications_fields_stay_as_they_are() -> None:
     headers = [
         ("content-type", "text/html"),
@@ -134,6 +157,7 @@ def test_date_is_now_and_the_applications_wins() -> None:
     ("status", "headers", "says"),
     [
         (200, [], "must be a str"),
+        ([], [], "must be a str"),
         ("200", [], "must look like '200 OK'"),
         ("OK", [], "must look like '200 OK'"),
         ("2000 OK", [], "must look like '200 OK'"),
@@ -152,6 +176,7 @@ def test_date_is_now_and_the_applications_wins() -> None:
         ("200 OK", [("X", 1)], "tuple of two str"),
         ("200 OK", [("X", b"a")], "tuple of two str"),
         ("200 OK", [(b"X", "a")], "must be a str"),
+        ("200 OK", [([], "a")], "tuple of two str"),
         ("200 OK", [("Content-Length", 5)], "tuple of two str"),
         ("200 OK", [("X", "a", "b")], "tuple of two str"),
         ("200 OK", [None], "tuple of two str"),

@@ -16,12 +16,31 @@ from typing import Any
 import yaml
 
 from tests.support.journal import Record, parse, value
-from tests.support.server import JSON_LOGS, Server
+from tests.support.server import Server
 from tests.support.waiting import wait_for
 from tests.support.wire import Address, BadAnswer, Client
 
 Config = dict[str, Any]
 APPS = "tests.logging_e2e.apps"
+
+LOGS = """\
+version: 1
+formatters:
+  ecs: {(): logserve.ECSFormatter}
+  plain: {format: "%(levelname)s %(name)s %(message)s"}
+handlers:
+  access_file: {class: logging.FileHandler, filename: access.json, formatter: ecs}
+  error_file: {class: logging.FileHandler, filename: error.json, formatter: ecs}
+  http_file: {class: logging.FileHandler, filename: http.json, formatter: ecs}
+  root_file: {class: logging.FileHandler, filename: app.json, formatter: ecs}
+  stderr: {class: logging.StreamHandler, stream: ext://sys.stderr, formatter: plain}
+loggers:
+  logserve.access: {level: INFO, handlers: [access_file], propagate: false}
+  logserve.error: {level: INFO, handlers: [error_file, stderr], propagate: false}
+  logserve.http: {level: DEBUG, handlers: [http_file], propagate: false}
+root: {level: INFO, handlers: [root_file]}
+"""
+"""The files that the harness reads, and the server's own life on the console, too."""
 
 
 class LoggedServer(Server):
@@ -37,7 +56,7 @@ class LoggedServer(Server):
         options: Sequence[str] = (),
         *,
         environment: Mapping[str, str] | None = None,
-        logs: str | None = JSON_LOGS,
+        logs: str | None = LOGS,
     ) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self._own_address: Address = self.listener.getsockname()[:2]
@@ -46,13 +65,17 @@ class LoggedServer(Server):
             directory,
             app,
             ["--bind", f"fd://{descriptor}", *options],
-            environment={"LOG_DIR": "logs", **({"PYTHONWARNINGS": os.environ["E2E_W"]} if "E2E_W" in os.environ else {}), **(environment or {})},
+            environment={
+                "LOG_DIR": "logs",
+                **(environment or {}),
+            },
             logs=logs,
             pass_descriptors=[descriptor],
         )
         self.logs = self.directory / "logs"
         self.logs.mkdir()
         self.leaves.add("logs")
+        self.expect(r"^(DEBUG|INFO|WARNING) [\w.]+ ")  # what LOGS has on the console
 
     def addresses(self) -> list[Address]:
         """The one that the test chose."""
@@ -95,7 +118,7 @@ def serving(
     options: Sequence[str] = (),
     *,
     environment: Mapping[str, str] | None = None,
-    logs: str | None = JSON_LOGS,
+    logs: str | None = LOGS,
     expect: Sequence[str] = (),
 ) -> Iterator[LoggedServer]:
     """A server for the length of a block, stopped and checked for leaks at its end.
@@ -126,12 +149,12 @@ def finish(server: Server) -> None:
 
 
 def config(**changes: Any) -> str:
-    """The harness's JSON configuration with sections changed; JSON is YAML, too.
+    """The configuration above with sections changed; JSON is YAML, too.
 
     ``handlers``, ``formatters``, ``filters`` and ``loggers`` are added to; ``root`` names root's handlers;
     a logger given as a list gets these handlers.
     """
-    base: Config = yaml.safe_load(JSON_LOGS)
+    base: Config = yaml.safe_load(LOGS)
     for section, added in changes.items():
         if section == "root":
             base["root"] = {"level": "INFO", "handlers": added}

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.logging_e2e.harness import LoggedServer, assert_same, config, lines, numbers_of, serving
+from tests.logging_e2e.harness import LOGS, LoggedServer, assert_same, config, lines, numbers_of, serving
 from tests.support.journal import value
-from tests.support.server import JSON_LOGS, ROOT
+from tests.support.server import ROOT
 
 # -- what the application sees
 
@@ -176,8 +176,8 @@ MISTAKES = {
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_refused_with_its_place_before_anything_starts(tmp_path: Path, mistake: str) -> None:
     right, wrong, expected = MISTAKES[mistake]
-    assert right in JSON_LOGS
-    text = JSON_LOGS.replace(right, wrong)
+    assert right in LOGS
+    text = LOGS.replace(right, wrong)
     (tmp_path / "logging.yaml").write_text(text)
     done = subprocess.run(
         [
@@ -197,7 +197,7 @@ def test_a_mistake_is_refused_with_its_place_before_anything_starts(tmp_path: Pa
     )
     assert done.returncode == 1, done
     assert "Traceback" not in done.stderr
-    line = 1 + next(n for n, each in enumerate(text.splitlines()) if each not in JSON_LOGS.splitlines())
+    line = 1 + next(n for n, each in enumerate(text.splitlines()) if each not in LOGS.splitlines())
     place = f"logging.yaml:{line}" if mistake != "no YAML" else "logging.yaml:"
     assert place in done.stderr, done.stderr
     for word in expected:

@@ -42,12 +42,17 @@ def access_record(server: LoggedServer, request_id: str) -> Record:
     return found[0]
 
 
-def find(server: LoggedServer, text: str, count: int = 1) -> list[Record]:
-    """Records with this text in their message, from the application's or the server's log."""
+def find(server: LoggedServer, text: str, request_id: str = "", count: int = 1) -> list[Record]:
+    """Records with this text in their message (and this id), from the application's or the server's log."""
 
     def found() -> list[Record]:
         together = server.application.records() + server.error.records()
-        matching = [record for record in together if text in str(record.get("message"))]
+        matching = [
+            record
+            for record in together
+            if text in str(record.get("message"))
+            and (not request_id or value(record, "http.request.id") == request_id)
+        ]
         return matching if len(matching) >= count else []
 
     return wait_for(found, 10, lambda: f"{text!r}; {server.application!r} {server.error!r}")
@@ -59,6 +64,7 @@ def test_an_id_is_minted_returned_and_stands_in_each_record(server: LoggedServer
     assert request_id
     access = access_record(server, request_id)
     assert value(access, "event.id") == request_id, "a minted id is the access record's own"
+    find(server, "a record", request_id)
     assert [record["message"] for record in everything(server, request_id)] == ["a record"]
     assert server.get("/record").header("X-Request-ID") != request_id
 
@@ -67,7 +73,7 @@ def test_a_well_formed_id_is_taken_over(server: LoggedServer) -> None:
     answer = ask(server, "/record", "order-17.a_b")
     assert answer.header("X-Request-ID") == "order-17.a_b"
     access_record(server, "order-17.a_b")
-    find(server, "a record")
+    find(server, "a record", "order-17.a_b")
     assert len(everything(server, "order-17.a_b")) == 1
 
 
@@ -103,7 +109,7 @@ def test_the_id_and_the_trace_reach_each_kind_of_record(server: LoggedServer, wa
     request_id = f"id-{way}"
     ask(server, f"/{way}", request_id, traceparent=TRACEPARENT)
     for text in WAYS[way]:
-        found = [record for record in find(server, text) if value(record, "http.request.id") == request_id]
+        found = find(server, text, request_id)
         assert len(found) == 1, f"{text}: {find(server, text)}"
         assert value(found[0], "trace.id") == TRACE
     access = access_record(server, request_id)
@@ -142,7 +148,7 @@ def test_a_malformed_traceparent_is_ignored(server: LoggedServer, bad: str) -> N
 
 def test_structlog_events_arrive_as_typed_fields(server: LoggedServer) -> None:
     ask(server, "/event", "id-typed")
-    (record,) = [each for each in find(server, "an event") if value(each, "http.request.id") == "id-typed"]
+    (record,) = find(server, "an event", "id-typed")
     assert record["message"] == "an event"
     assert record["user"] == 17
     assert record["paid"] is True
@@ -170,7 +176,8 @@ def test_current_request_tells_and_adds_fields(server: LoggedServer) -> None:
 def test_an_exception_of_the_application_is_one_record_with_the_requests_id(server: LoggedServer) -> None:
     assert ask(server, "/raising", "id-raising").status == 500
     access = access_record(server, "id-raising")
-    found = [record for record in everything(server, "id-raising") if value(record, "error.type")]
+    find(server, "", "id-raising")
+    found = everything(server, "id-raising")
     assert len(found) == 1, found
     assert value(found[0], "log.logger") == "logserve.error"
     trace = value(found[0], "error.stack_trace")
@@ -185,6 +192,7 @@ def test_two_requests_at_once_do_not_share_an_id(server: LoggedServer) -> None:
     assert [answer.header("X-Request-ID") for answer in answers] == [f"pair-{n}" for n in range(10)]
     for number in range(10):
         access_record(server, f"pair-{number}")
+        find(server, "a record", f"pair-{number}")
         assert len(everything(server, f"pair-{number}")) == 1
 
 

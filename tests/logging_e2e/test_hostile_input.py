@@ -165,13 +165,11 @@ def test_a_value_that_is_too_long_is_cut_and_marked(
 ) -> None:
     """Limits as wide as they go: a header of 100 kB is taken, its record is cut, and says so."""
     directory = tmp_path_factory.mktemp("wide")
-    options = [*worker_options, "--limit-request-field-size", "200000", "--limit-request-line", "200000"]
+    options = [*worker_options, "--limit-request-field-size", "200000"]
     with serving(directory, "records", options, logs=config(), expect=["."]) as server:
         answer = server.get("/n/1", User_Agent="u" * 100_000)
-        if answer.status != 200:
-            pytest.skip(f"the server takes no such header: {answer.status}")
+        assert answer.status == 200
         (record,) = server.access.wait(lambda each: value(each, "url.path") == "/n/1")
         agent = value(record, "user_agent.original")
-        assert len(agent) < 100_000
-        assert agent.startswith("uuuu")
-        assert not agent.endswith("uuuu"), "nothing says that it was cut"
+        assert 1_000 < len(agent) < 100_000
+        assert value(record, "logserve.truncated") == ["user_agent.original"]

@@ -141,7 +141,7 @@ def test_a_circular_extra_arrives(shapes: Shapes) -> None:
 def test_odd_texts_arrive(shapes: Shapes) -> None:
     record, _ = shapes.one("odd_texts", "surrogate")
     assert 'and quote " and line\nbreak' in record["message"]
-    found = shapes.server.application.wait_message("dict as message")
+    found = shapes.server.application.wait(lambda record: record.get("a_key") == "dict as message")
     assert len(found) == 1
     (long,) = shapes.server.application.wait_message("long xxx")
     assert 10_000 < len(long["message"]) <= 200_100

@@ -6,10 +6,11 @@ import logging
 import logging.config
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
+from _pytest.logging import LogCaptureHandler
 
 from logserve.logs import adopt, bridge, capture, names, runtime
 from logserve.logs.config import build
@@ -57,7 +58,9 @@ class Ring:
 
     def lines(self, sink: int) -> list[str]:
         """The lines for a sink, without their ends."""
-        return [data.decode().removesuffix("\n") for to, kind, data in self.frames() if (to, kind) == (sink, 1)]
+        return [
+            data.decode().removesuffix("\n") for to, kind, data in self.frames() if (to, kind) == (sink, 1)
+        ]
 
     def records(self, sink: int) -> list[logging.LogRecord]:
         """The records for a sink."""
@@ -88,6 +91,14 @@ def ring() -> Iterator[Ring]:
     ring.close()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call() -> Generator[None, object, object]:
+    """Take pytest's own handlers away while a test runs: here logging itself is what is tested."""
+    for logger in (logging.root, *map(logging.getLogger, names.SERVER_LOGGERS)):
+        logger.handlers = [one for one in logger.handlers if not isinstance(one, LogCaptureHandler)]
+    return (yield)
+
+
 @pytest.fixture(autouse=True)
 def _logging_as_before() -> Iterator[None]:
     """Undo what a test does to logging in this process."""
@@ -101,6 +112,7 @@ def _logging_as_before() -> Iterator[None]:
     capture.uninstall()
     bridge.unbridge()
     build._made.clear()
+    build._applied = None
     runtime.formatters.clear()
     for name in names.SERVER_LOGGERS:
         logger = logging.getLogger(name)

@@ -7,6 +7,7 @@ import logging
 import logging.config
 import logging.handlers
 import os
+import time
 from collections.abc import Callable
 from logging.handlers import RotatingFileHandler, TimedRotatingFileHandler, WatchedFileHandler
 from pathlib import Path
@@ -190,7 +191,11 @@ def applications_namer(path: Path) -> logging.FileHandler:
     ],
 )
 def test_what_cannot_be_adopted_stays_with_one_warning(
-    adopting: Ring, log: logging.Logger, tmp_path: Path, make: Callable[[Path], logging.FileHandler], reason: str
+    adopting: Ring,
+    log: logging.Logger,
+    tmp_path: Path,
+    make: Callable[[Path], logging.FileHandler],
+    reason: str,
 ) -> None:
     sink = errors_of_server()
     path = tmp_path / "app.log"
@@ -205,6 +210,37 @@ def test_what_cannot_be_adopted_stays_with_one_warning(
     assert str(path) in warning
     assert "Each worker writes the file by itself" in warning
     assert adopting.specs == []
+
+
+def test_of_several_workers_one_says_it(adopting: Ring, log: logging.Logger, tmp_path: Path) -> None:
+    sink = errors_of_server()
+    log.addHandler(Subclass(tmp_path / "app.log", delay=True))
+    go_on, done = os.pipe()
+    pid = os.fork()
+    if not pid:  # another worker, which meets the handler first, and lives on
+        runtime.uninstall()
+        adopting.install()
+        log.info("in the other worker")
+        os.close(done)
+        os.read(go_on, 1)
+        os._exit(0)
+    path = tmp_path / "app.log"
+    wait_until(lambda: path.exists() and path.read_text() != "")
+    assert len(adopting.lines(sink)) == 1
+    log.info("here")
+    os.close(done)
+    os.waitpid(pid, 0)
+    os.close(go_on)
+    log.handlers[0].close()
+    assert len(adopting.lines(sink)) == 1
+    assert path.read_text() == "in the other worker\nhere\n"
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 def test_a_refused_file_stays_and_the_warning_says_why(
@@ -235,6 +271,18 @@ def test_a_handler_on_the_servers_error_log_that_stays_warns_without_a_loop(
     warning, line = (tmp_path / "app.log").read_text().splitlines()
     assert "is a class of its own" in warning
     assert line == "one"
+
+
+def test_what_loggers_have_is_adopted_when_the_application_is_loaded(adopting: Ring, tmp_path: Path) -> None:
+    handlers = [logging.FileHandler(tmp_path / name) for name in ("root.log", "logger.log", "nobody.log")]
+    logging.root.addHandler(handlers[0])
+    logger = logging.getLogger("adopt.attached")
+    logger.addHandler(handlers[1])
+    adopt.adopt_attached()
+    logger.removeHandler(handlers[1])
+    assert sorted(Path(spec["filename"]).name for spec in adopting.specs) == ["logger.log", "root.log"]
+    assert [handler.stream is None for handler in handlers] == [True, True, False]
+    handlers[2].close()
 
 
 def test_nothing_is_adopted_unless_enabled(ring: Ring, log: logging.Logger, tmp_path: Path) -> None:

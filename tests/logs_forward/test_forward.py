@@ -14,6 +14,7 @@ import pytest
 from logserve.logs import runtime
 from logserve.logs.access.exchange import Exchange
 from logserve.logs.context import set_current
+from logserve.logs.emitters import EARLY_FRAMES
 from logserve.logs.forward import ForwardingHandler
 from logserve.shm import layout as at
 from tests.logs_forward.conftest import Ring
@@ -26,7 +27,9 @@ def log() -> logging.Logger:
     return logger
 
 
-def to_line(logger: logging.Logger, sink: int = 1, fmt: str = "%(levelname)s %(message)s") -> ForwardingHandler:
+def to_line(
+    logger: logging.Logger, sink: int = 1, fmt: str = "%(levelname)s %(message)s"
+) -> ForwardingHandler:
     handler = ForwardingHandler(sink, line=True)
     handler.setFormatter(logging.Formatter(fmt))
     logger.addHandler(handler)
@@ -40,7 +43,9 @@ def test_a_line_is_formatted_here_and_ends_as_the_handler_says(ring: Ring, log: 
     assert ring.frames() == [(1, at.Kind.LINE, "INFO grüße you|".encode())]
 
 
-def test_a_record_carries_its_text_only_where_a_formatter_is_configured(ring: Ring, log: logging.Logger) -> None:
+def test_a_record_carries_its_text_only_where_a_formatter_is_configured(
+    ring: Ring, log: logging.Logger
+) -> None:
     with_text = ForwardingHandler(1, line=False)
     with_text.setFormatter(logging.Formatter("<%(message)s>"))
     without = ForwardingHandler(2, line=False)
@@ -105,9 +110,11 @@ class BadFilter(logging.Filter):
 def test_args_that_do_not_fit_arrive(ring: Ring, log: logging.Logger) -> None:
     to_line(log)
     log.info("%d things", "many")
-    log.info("%s and %s", "one")
-    log.info("no place", 5)
-    assert [word in line for line, word in zip(ring.lines(1), ("'many'", "'one'", "5"), strict=True)] == [True] * 3
+    log.info("%s and %s", "one")  # noqa: PLE1206 - the mistake is the point
+    log.info("no place", 5)  # noqa: PLE1205
+    assert [word in line for line, word in zip(ring.lines(1), ("'many'", "'one'", "5"), strict=True)] == [
+        True
+    ] * 3
 
 
 def test_a_value_whose_repr_raises_arrives_named(ring: Ring, log: logging.Logger) -> None:
@@ -150,7 +157,9 @@ def test_a_formatter_that_logs_does_not_loop(ring: Ring, log: logging.Logger) ->
     assert outer == "outer"
 
 
-def test_a_formatter_that_fails_once_is_asked_again_with_a_mended_record(ring: Ring, log: logging.Logger) -> None:
+def test_a_formatter_that_fails_once_is_asked_again_with_a_mended_record(
+    ring: Ring, log: logging.Logger
+) -> None:
     class Json(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
             return json.dumps({"message": record.getMessage(), "field": record.__dict__["field"]})
@@ -210,14 +219,14 @@ def test_what_is_logged_before_there_is_a_ring_is_not_lost(log: logging.Logger) 
 
 def test_the_early_buffer_is_bounded(log: logging.Logger) -> None:
     to_line(log, 4)
-    for number in range(runtime.EARLY_FRAMES + 10):
+    for number in range(EARLY_FRAMES + 10):
         log.info("%d", number)
     ring = Ring()
     ring.install()
     try:
         lines = ring.lines(4)
-        assert len(lines) == runtime.EARLY_FRAMES
-        assert lines[-1] == f"INFO {runtime.EARLY_FRAMES + 9}"
+        assert len(lines) == EARLY_FRAMES
+        assert lines[-1] == f"INFO {EARLY_FRAMES + 9}"
     finally:
         ring.close()
 

@@ -13,6 +13,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logserve.logs.access.exchange import Exchange
+from logserve.logs.origin import Origin
 from logserve.logs.record import decode_record, encode_record
 
 scalars = (
@@ -68,10 +70,27 @@ def test_message_and_text_arrive_whatever_characters_they_have(message: str, tex
 def test_the_standard_attributes_arrive() -> None:
     record = record_with()
     arrived = decode_record(encode_record(record, "line"))
-    for name in ("name", "levelno", "levelname", "pathname", "lineno", "funcName", "created", "process", "threadName"):
+    for name in (
+        "name",
+        "levelno",
+        "levelname",
+        "pathname",
+        "lineno",
+        "funcName",
+        "created",
+        "process",
+        "threadName",
+    ):
         assert getattr(arrived, name) == getattr(record, name)
     assert arrived.getMessage() == "hello you"
     assert arrived.args == ()
+
+
+def test_the_exchange_of_an_access_record_stays_behind() -> None:
+    """Its fields are attributes of their own; an application's field of that name travels."""
+    access = record_with(exchange=Exchange(Origin.local()))
+    assert "exchange" not in decode_record(encode_record(access, None)).__dict__
+    assert decode_record(encode_record(record_with(exchange="NYSE"), None)).__dict__["exchange"] == "NYSE"
 
 
 def test_an_exception_arrives_as_its_traceback() -> None:
@@ -106,7 +125,9 @@ def test_what_cannot_travel_arrives_as_its_repr() -> None:
     loop.append(loop)
     arrived = decode_record(
         encode_record(
-            record_with(function=len, hostile=Hostile(), hostile_dict=HostileDict(), loop=loop, key={Hostile(): 1}),
+            record_with(
+                function=len, hostile=Hostile(), hostile_dict=HostileDict(), loop=loop, key={Hostile(): 1}
+            ),
             None,
         )
     ).__dict__
@@ -118,18 +139,18 @@ def test_what_cannot_travel_arrives_as_its_repr() -> None:
 
 
 def test_an_exception_whose_text_raises_still_has_its_frames() -> None:
-    class Silent(Exception):
+    class SilentError(Exception):
         def __str__(self) -> str:
             raise RuntimeError("no text")
 
     record = record_with()
     try:
-        raise Silent
-    except Silent:
+        raise SilentError
+    except SilentError:
         record.exc_info = sys.exc_info()
     text = decode_record(encode_record(record, None)).exc_text
     assert text is not None
-    assert "Silent" in text
+    assert "SilentError" in text
 
 
 def test_subclasses_arrive_as_what_they_are_made_from() -> None:

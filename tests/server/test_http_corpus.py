@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -69,13 +70,21 @@ def check(server: Server, cases: Iterable[Case], send: Sender) -> None:
     problems: list[str] = []
     sent: dict[int, Case] = {}
     start = server.access.size()
-    for case in cases:
-        with server.connect() as client:
+    with contextlib.ExitStack() as held:  # until the records are read, so that no port comes twice
+        for case in cases:
+            client = held.enter_context(server.connect())
             sent[client.socket.getsockname()[1]] = case
             try:
                 converse(client, case, send)
             except (AssertionError, OSError, ValueError, KeyError) as error:
                 problems.append(f"{case.name}: {type(error).__name__}: {error}")
+        problems += records_against(server, start, sent)
+    assert not problems, "\n".join(problems)
+
+
+def records_against(server: Server, start: int, sent: dict[int, Case]) -> list[str]:
+    """What is wrong with the access records from byte `start` on; `sent` has the cases by the client's port."""
+    problems = []
     wanted = sum(records_of(case) for case in sent.values())
     try:
         wait_for(lambda: len(server.access.records(start)) >= wanted, what=f"{wanted} records")
@@ -88,7 +97,7 @@ def check(server: Server, cases: Iterable[Case], send: Sender) -> None:
         records.setdefault(value(record, "client.port"), []).append(record)
     for port, case in sent.items():
         problems += [f"{case.name}: {problem}" for problem in compare(case, records.get(port, []))]
-    assert not problems, "\n".join(problems)
+    return problems
 
 
 def answered(case: Case) -> list[Expected]:

@@ -11,10 +11,11 @@ from tests.support.waiting import wait_for
 
 
 def ended(server: Server, status: int) -> str:
-    """Start it; it ends by itself with that status. Its output."""
+    """Start it; it ends by itself with that status. What it said, which is expected then."""
+    server.expect("")
     server.spawn()
     assert server.wait_exit(30) == status, server.describe()
-    return server.output()
+    return server.said()
 
 
 @pytest.mark.parametrize("preload", [False, True])
@@ -30,7 +31,6 @@ def test_an_application_that_cannot_be_imported_stops_the_start(
     new_server: StartServer, app: str, said: str, preload: bool
 ) -> None:
     server = new_server(f"tests.apps.broken.{app}", *(["--preload"] if preload else []))
-    server.expect("Traceback|worker|boot|broken|database")
     output = ended(server, 3)
     assert said in output
     assert f"tests/apps/broken/{app}.py" in output
@@ -58,13 +58,11 @@ def test_an_application_that_is_not_there_stops_the_start(
 @pytest.mark.parametrize("how", ["exit", "os-exit"])
 def test_a_worker_that_ends_before_it_has_booted_stops_the_start(new_server: StartServer, how: str) -> None:
     server = new_server("tests.apps.broken.exits", environment={"HOW": how})
-    server.expect("worker|boot|exit|Traceback")
     assert "9" in ended(server, 3)
 
 
 def test_several_workers_that_cannot_boot_say_it_and_go(new_server: StartServer) -> None:
     server = new_server("tests.apps.broken.raises", "--workers", "4")
-    server.expect("Traceback|worker|boot|database")
     assert "the database is not there" in ended(server, 3)
 
 

@@ -23,12 +23,12 @@ def test_no_request_fails_over_a_reload(
 ) -> None:
     server = start_server(APP, *worker_options, "--workers", "2")
     workers = server.wait_workers(2)
-    with Load(server, "hup", clients=4, kept=kept) as load:
-        for _ in range(3):
-            load.wait_more(200)
+    with Load(server, "hup", clients=3, kept=kept) as load:
+        for _ in range(2):
+            load.wait_more()
             (server.send_group if whole_group else server.send)(signal.SIGHUP)
             workers = server.wait_workers(2, but=workers)
-        load.wait_more(200)
+        load.wait_more()
     book = load.stop()
     assert not book.failed
     assert not book.refused

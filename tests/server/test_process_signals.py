@@ -28,15 +28,6 @@ def send(request: pytest.FixtureRequest) -> Send:
     return Server.send if request.param == "arbiter" else Server.send_group
 
 
-def refuses(server: Server) -> bool:
-    """Whether nobody listens any more."""
-    try:
-        server.connect().close()
-    except ConnectionRefusedError:
-        return True
-    return False
-
-
 def test_term_finishes_what_was_begun(
     start_server: StartServer, worker_options: list[str], gate: Gate, send: Send
 ) -> None:
@@ -47,7 +38,6 @@ def test_term_finishes_what_was_begun(
         client.send(request_bytes("/gate/term"))
         gate.wait("term")
         send(server, signal.SIGTERM)
-        wait_for(lambda: refuses(server))
         idle.expect_end()
         gate.open("term")
         answer = client.read_answer()
@@ -56,6 +46,30 @@ def test_term_finishes_what_was_begun(
     assert server.wait_exit() == 0
     outcomes = [value(record, "logserve.outcome") for record in server.access.records()]
     assert outcomes == ["ok", "ok"]
+
+
+def test_nobody_is_let_in_after_term(start_server: StartServer, gate: Gate) -> None:
+    """A connection that nobody will serve is refused, so that a balancer can take another server."""
+    server = start_server(APP, environment=gate.environment)
+    with server.connect() as client:
+        client.send(request_bytes("/gate/refuse"))
+        gate.wait("refuse")
+        server.send(signal.SIGTERM)
+        wait_for(
+            lambda: refuses(server), what="the end of listening, while a request is still being answered"
+        )
+        gate.open("refuse")
+        assert client.read_answer().status == 200
+    assert server.wait_exit() == 0
+
+
+def refuses(server: Server) -> bool:
+    """Whether nobody listens any more."""
+    try:
+        server.connect().close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 @pytest.mark.parametrize(
@@ -168,11 +182,11 @@ def test_signals_in_a_storm(start_server: StartServer) -> None:
     """None is lost, none does harm, whatever comes between."""
     server = start_server(APP)
     server.wait_workers(1)
-    for _ in range(3):
+    for count in (2, 3, 4):
         server.send(signal.SIGTTIN)
         for which in (signal.SIGUSR1, signal.SIGWINCH, signal.SIGCHLD, signal.SIGUSR1):
             server.send_group(which)
-    server.wait_workers(4)
+        server.wait_workers(count)
     assert server.get("/").body == b"ok"
     server.send_group(signal.SIGTERM)
     server.send_group(signal.SIGTERM)

@@ -68,9 +68,10 @@ def test_a_file_that_is_no_socket_is_not_removed(new_server: StartServer) -> Non
     server.leaves.add("precious")
     (server.directory / "precious").write_text("data")
     server.spawn()
+    server.expect("")
     assert server.wait_exit() == 1
     assert (server.directory / "precious").read_text() == "data"
-    assert "precious" in server.output()
+    assert "precious" in server.said()
 
 
 def test_a_descriptor_that_is_no_socket_is_refused(new_server: StartServer) -> None:
@@ -79,8 +80,9 @@ def test_a_descriptor_that_is_no_socket_is_refused(new_server: StartServer) -> N
             "tests.apps.report", "--bind", f"fd://{nothing.fileno()}", pass_descriptors=[nothing.fileno()]
         )
         server.spawn()
+        server.expect("")
         assert server.wait_exit() == 1
-        assert f"fd://{nothing.fileno()}" in server.output()
+        assert f"fd://{nothing.fileno()}" in server.said()
 
 
 def test_a_listener_that_is_handed_over(start_server: StartServer, worker_options: list[str]) -> None:

@@ -120,9 +120,9 @@ def _is_inside(pid: int, gate: Gate) -> bool:
 
 @pytest.mark.parametrize(("how", "told"), [("7", "7"), ("SIGABRT", "SIGABRT"), ("SIGKILL", "SIGKILL")])
 def test_a_worker_that_ends_itself_is_replaced(
-    start_server: StartServer, worker_options: list[str], how: str, told: str
+    start_server: StartServer, worker_options: list[str], gate: Gate, how: str, told: str
 ) -> None:
-    server = start_server(APP, *worker_options)
+    server = start_server(APP, *worker_options, environment=gate.environment)
     server.expect("worker|SIG|signal|exit|Fatal Python error|File|Thread")
     before = server.wait_workers(1)
     with server.connect() as client:
@@ -206,7 +206,8 @@ def test_a_worker_is_replaced_after_its_last_request(
     settle(book, server.access)
     pids = [value(record, "process.pid") for record in server.access.records()]
     assert len(set(pids)) >= 3
-    assert all(pids.count(pid) <= 20 + 3 for pid in set(pids))
+    # The last ones may have been on their way: two for each client at the most.
+    assert max(pids.count(pid) for pid in set(pids)) <= 20 + 6
 
 
 def test_a_worker_that_cannot_boot_again_does_not_spin(

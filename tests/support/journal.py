@@ -19,7 +19,11 @@ class Journal:
         self.path = path
 
     def __repr__(self) -> str:
-        return f"{self.path.name}:\n" + "\n".join(json.dumps(record) for record in self.records()[-10:])
+        lines = [
+            f"{value(record, 'process.pid')} {value(record, 'log.level')} {record.get('message')}"[:300]
+            for record in self.records()[-15:]
+        ]
+        return "\n".join([f"{self.path.name}, its last records:", *lines])
 
     def records(self, start: int = 0) -> list[Record]:
         """The records whose lines are complete, from byte `start` on."""

@@ -35,8 +35,15 @@ def all_processes() -> list[Process]:
 
 
 def session_members(session: int) -> list[int]:
-    """The processes of a session, zombies included: whoever is in here was not cleaned up."""
-    return [each.pid for each in all_processes() if each.session == session]
+    """The processes of a session: whoever is in here was not cleaned up.
+
+    Zombies count, but for those whose parent is gone: init takes its time to reap them.
+    """
+    return [
+        each.pid
+        for each in all_processes()
+        if each.session == session and not (each.state == "Z" and each.parent == 1)
+    ]
 
 
 def children(pid: int) -> list[int]:

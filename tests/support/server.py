@@ -31,16 +31,14 @@ JSON_LOGS = """\
 version: 1
 formatters:
   ecs: {(): logserve.ECSFormatter}
-  plain: {format: "%(levelname)s %(name)s %(message)s"}
 handlers:
   access_file: {class: logging.FileHandler, filename: access.json, formatter: ecs}
   error_file: {class: logging.FileHandler, filename: error.json, formatter: ecs}
   http_file: {class: logging.FileHandler, filename: http.json, formatter: ecs}
   root_file: {class: logging.FileHandler, filename: app.json, formatter: ecs}
-  stderr: {class: logging.StreamHandler, stream: ext://sys.stderr, formatter: plain}
 loggers:
   logserve.access: {level: INFO, handlers: [access_file], propagate: false}
-  logserve.error: {level: INFO, handlers: [error_file, stderr], propagate: false}
+  logserve.error: {level: INFO, handlers: [error_file], propagate: false}
   logserve.http: {level: DEBUG, handlers: [http_file], propagate: false}
 root: {level: INFO, handlers: [root_file]}
 """
@@ -207,7 +205,13 @@ class Server:
         """Where it says that it listens, in the order of the binds."""
         texts = [str(record.get("message")) for record in self.error.records()]
         found = LISTENING.findall("\n".join(texts)) or LISTENING.findall(self.output())
-        return [_address(url) for url in dict.fromkeys(found)]
+        return [self._address(url) for url in dict.fromkeys(found)]
+
+    def _address(self, url: str) -> Address:
+        if url.startswith("unix:"):
+            return str(self.directory / url.removeprefix("unix:"))
+        host, _, port = url.removeprefix("http://").rpartition(":")
+        return host.strip("[]"), int(port)
 
     @property
     def address(self) -> Address:
@@ -238,15 +242,19 @@ class Server:
         """What it has written to its standard output and error so far."""
         return self._output.read_text(errors="backslashreplace") if self._output.exists() else ""
 
+    def said(self) -> str:
+        """All that an operator can read: the output, and the error log's messages with their tracebacks."""
+        lines = []
+        for record in self.error.records():
+            lines.append(
+                f"{value(record, 'log.level')} {value(record, 'process.pid')} {record.get('message')}"
+            )
+            lines.append(str(value(record, "error.stack_trace") or ""))
+        return "\n".join([self.output(), "-- error log", *filter(None, lines)])
+
     def describe(self) -> str:
         """The state, for the message of a failing test."""
-        errors = [
-            f"{value(record, 'log.level')} {value(record, 'process.pid')} {record.get('message')}"
-            f"{value(record, 'error.stack_trace') or ''}"
-            for record in self.error.records()[-30:]
-        ]
-        status = self.exit_status()
-        return "\n".join([f"exit status {status}", "-- output", self.output()[-4000:], "-- error log", *errors])
+        return f"exit status {self.exit_status()}\n-- output\n{self.said()[-6000:]}"
 
     @contextmanager
     def watch(self, worker_sees: int | None = None) -> Iterator[Watch]:
@@ -284,9 +292,9 @@ class Server:
     def leaks(self) -> list[str]:
         """What should not be left after its end: processes, files, shared memory, alarming output."""
         found = []
-        left = [each for each in processes.all_processes() if each.session == self.pid]
+        left = processes.session_members(self.pid)
         if left:
-            found.append(f"processes are left: {left}")
+            found.append(f"processes are left: {[processes.process(pid) for pid in left]}")
         names = {path.name for path in self.directory.iterdir()} - self.leaves
         if names:
             found.append(f"files are left in the working directory: {sorted(names)}")
@@ -300,7 +308,12 @@ class Server:
         return found
 
     def _alarms(self) -> list[str]:
-        lines = [line for line in self.output().splitlines() if ALARMS.search(line)]
+        """Nothing may come beside the log; where the log goes to the console, only what is alarming counts."""
+        lines = [
+            line
+            for line in self.output().splitlines()
+            if ALARMS.search(line) or (self._has_journals and line.strip())
+        ]
         for journal in (self.error, self.http, self.application):
             lines += [str(record) for record in journal.records() if _is_alarming(record)]
         return [line for line in lines if not any(pattern.search(line) for pattern in self._expected)]
@@ -360,13 +373,6 @@ def running(
         assert not (leaks := server.leaks()), "\n".join([*leaks, server.describe()])
     finally:
         server.kill()
-
-
-def _address(url: str) -> Address:
-    if url.startswith("unix:"):
-        return url.removeprefix("unix:")
-    host, _, port = url.removeprefix("http://").rpartition(":")
-    return host.strip("[]"), int(port)
 
 
 def _says_booted(record: Record) -> bool:

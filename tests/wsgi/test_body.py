@@ -16,7 +16,9 @@ from logserve.wsgi.file_wrapper import FileWrapper
 
 
 @given(st.lists(st.binary(min_size=1, max_size=50), max_size=10), st.integers(0, 200))
-def test_a_body_is_what_was_appended_on_either_side_of_the_threshold(parts: list[bytes], threshold: int) -> None:
+def test_a_body_is_what_was_appended_on_either_side_of_the_threshold(
+    parts: list[bytes], threshold: int
+) -> None:
     body = BodyBuffer(threshold)
     for part in parts:
         body.append(part)

@@ -159,7 +159,7 @@ FIELDS: Final[tuple[AccessField, ...]] = (
     AccessField("server.port", "long", _INTEGER, "x.server_port", "the listener's port", "x.server_port", steady=True),
     AccessField("user_agent.original", "keyword", _TEXT, "x.fields.get('HTTP_USER_AGENT', '')", "User-Agent", "value", "user-agent", atom="a"),
     AccessField("trace.id", "keyword", _UNIQUE, "x.trace_id", "the trace of a valid traceparent", "x.trace_id"),
-    AccessField("span.id", "keyword", _UNIQUE, "x.span_id", "this request's span in that trace", "x.trace_id"),
+    AccessField("span.id", "keyword", _UNIQUE, "x.span_id", "this request's span in that trace", "x.span_id"),
     AccessField("process.pid", "long", _INTEGER, "x.origin.pid", "the worker's process id", own_attribute="-"),
     AccessField("logserve.outcome", "keyword", _WORD, "x.outcome", "what became of the request, one of a closed set", words="OUTCOMES", common=True),
     AccessField("logserve.phase", "keyword", _WORD, "x.phase", "where the request stood when it ended", words="PHASES", common=True),
@@ -172,7 +172,7 @@ FIELDS: Final[tuple[AccessField, ...]] = (
     AccessField("logserve.queue_time", "long", _INTEGER, "x.called - x.begin", "ns from the first byte until the application was called", "x.called"),
     AccessField("logserve.app_time", "long", _INTEGER, "x.returned - x.called", "ns in the application, its iterable included", _SPENT),
     AccessField("logserve.send_time", "long", _INTEGER, "x.end - x.returned", "ns from the application's end to the last byte handed to the kernel", _SPENT),
-    AccessField("logserve.parent_id", "keyword", _UNIQUE, "x.parent_id", "the caller's span in a valid traceparent", "x.trace_id"),
+    AccessField("logserve.parent_id", "keyword", _UNIQUE, "x.parent_id", "the caller's span in a valid traceparent", "x.parent_id"),
 )
 # fmt: on
 

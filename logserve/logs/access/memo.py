@@ -11,6 +11,11 @@ MEMO_LENGTH: Final = 256
 """Characters of the longest text that is remembered."""
 
 
+def _is_short(key: Any) -> bool:
+    parts = key if isinstance(key, tuple) else (key,)
+    return all(not isinstance(part, str) or len(part) <= MEMO_LENGTH for part in parts)
+
+
 class Memo(dict[Any, Any]):
     """What `make` gave for a key; bounded, and safe in threads: a lost entry is made again."""
 
@@ -22,7 +27,7 @@ class Memo(dict[Any, Any]):
 
     def __missing__(self, key: Any) -> Any:
         made = self._make(key)
-        if not isinstance(key, str) or len(key) <= MEMO_LENGTH:
+        if _is_short(key):
             if len(self) >= MEMO_ENTRIES:
                 self.clear()
             self[key] = made

@@ -10,6 +10,7 @@ from logserve.logs.access import fields as table
 from logserve.logs.access.atoms import COMBINED, Atoms
 from logserve.logs.access.exchange import Exchange
 from logserve.logs.access.fields import BY_ATTRIBUTE, BY_NAME, LOGGER_NAME
+from logserve.logs.plain import key_text
 
 STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 """Attributes that ``logging`` itself gives a record."""
@@ -43,7 +44,7 @@ def make_access_record(exchange: Exchange, logger_name: str = LOGGER_NAME) -> lo
             attributes[attribute] = value
     attributes["exchange"] = exchange
     taken = {}
-    for name, value in (exchange.extra or {}).items():
+    for name, value in named(exchange.extra).items():
         if name in _TAKEN:
             taken[name] = value
         else:
@@ -51,6 +52,11 @@ def make_access_record(exchange: Exchange, logger_name: str = LOGGER_NAME) -> lo
     if taken:
         attributes[EXTRA] = taken
     return record
+
+
+def named(extra: dict[str, Any] | None) -> dict[str, Any]:
+    """A copy of what the application added, which a thread of its may be changing; names made text."""
+    return {name if type(name) is str else key_text(name): value for name, value in dict(extra or {}).items()}
 
 
 def is_access_record(record: logging.LogRecord) -> bool:
@@ -63,7 +69,7 @@ def record_values(record: logging.LogRecord) -> dict[str, Any]:
     attributes = record.__dict__
     fields: dict[str, Any] = {}
     for field in table.FIELDS:
-        if field.attribute in attributes:
+        if field.attribute and field.attribute in attributes:
             fields[field.name] = attributes[field.attribute]
         elif field.own_attribute == "-":
             fields[field.name] = _elsewhere(field, record)
@@ -92,7 +98,7 @@ def extra_of(record: logging.LogRecord) -> dict[str, Any]:
     aside = attributes.get(EXTRA) or {}
     extra: dict[str, Any] = {}
     if isinstance(exchange, Exchange):
-        for name in exchange.extra or {}:
+        for name in named(exchange.extra):
             if name in aside:
                 extra[name] = aside[name]
             elif name in attributes:

@@ -21,7 +21,7 @@ from logserve.logs.config.defaults import ALIASES, FORMATTERS, LAST_RESORT, defa
 from logserve.logs.config.merge import merge
 from logserve.logs.config.options import LoggingOptions, apply_options
 from logserve.logs.config.read import read
-from logserve.logs.config.references import expand
+from logserve.logs.config.references import expand, referred_sections
 from logserve.logs.config.substitute import substitute
 from logserve.logs.config.tree import Tree
 from logserve.logs.config.validate import validate
@@ -69,8 +69,9 @@ def load(path: str | None, options: LoggingOptions | None = None) -> LoggingConf
     """
     overlay = Tree({}) if path is None else _canonical(substitute(read(path)))
     data = merge(defaults(), overlay.data)
-    validate(Tree(data), overlay)
+    referred = referred_sections(data)
     data = expand(data, overlay)
+    validate(data, overlay, referred)
     apply_options(data, options or LoggingOptions())
     _drop_unused_formatters(data)
     return LoggingConfig.of(data, path, overlay)
@@ -151,8 +152,16 @@ def line_encoding(configured: object) -> str:
 def configure_worker(config: LoggingConfig, sinks: Mapping[str, int]) -> None:
     """Apply the worker's half in this process: user classes of filters and formatters are imported here.
 
+    A worker that was forked after ``--preload`` has it already, and what the application made of it: then
+    only the application's own files are registered for it.
+
     :param sinks: the sink of each of ``config.handlers``.
     """
+    global _applied
+    if _applied == (config.data, sinks):
+        renew_registrations()
+        return
+    _applied = (config.data, dict(sinks))
     data = deepcopy(config.data)
     definitions = data["handlers"]
     data["handlers"] = {name: _forwarding(definitions[name], sinks[name]) for name in config.handlers}
@@ -171,6 +180,8 @@ def configure_arbiter(config: LoggingConfig, sinks: Mapping[str, int]) -> None:
 
     :param sinks: the sink of each of ``config.handlers``.
     """
+    global _applied
+    _applied = None
     definitions = config.data["handlers"]
     handlers = {
         name: {
@@ -198,6 +209,8 @@ def _without_filters(definition: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in definition.items() if key != "filters"}
 
 
+_applied: tuple[dict[str, Any], Mapping[str, int]] | None = None
+"""The worker's half that this process has: configuration and sinks."""
 _made: list[logging.Handler] = []
 """What the last configuration of this process made; other handlers on the server's loggers are the application's."""
 
@@ -211,7 +224,10 @@ def _apply(data: dict[str, Any]) -> logging.config.DictConfigurator:
     names.install()
     loggers = [logging.getLogger(name) for name in names.SERVER_LOGGERS]
     attached = [[handler for handler in logger.handlers if handler not in _made] for logger in loggers]
-    configurator = logging.config.DictConfigurator(data)
+    kind = logging.config.dictConfigClass  # perhaps the bridge's, which gives root its handlers back
+    if not issubclass(kind, logging.config.DictConfigurator):
+        kind = logging.config.DictConfigurator
+    configurator = kind(data)
     with names.handlers_left_open():
         configurator.configure()
     _made[:] = configurator.config["handlers"].values()
@@ -228,9 +244,12 @@ def _apply(data: dict[str, Any]) -> logging.config.DictConfigurator:
 def _point_root_here() -> None:
     """Let what a preloaded application bridged to root under an earlier configuration reach this one's sinks."""
     current = {handler.name: handler for handler in _made if isinstance(handler, ForwardingHandler)}
-    for handler in logging.root.handlers:
-        if isinstance(handler, ForwardingHandler) and handler.spec is None and handler.name in current:
-            handler.retarget(current[handler.name])
+    for handler in list(logging.root.handlers):
+        if isinstance(handler, ForwardingHandler) and handler.spec is None and handler not in _made:
+            if handler.name in current:
+                handler.retarget(current[handler.name])
+            else:
+                logging.root.removeHandler(handler)
 
 
 def _separate(loggers: list[logging.Logger]) -> None:

@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logserve.errors import ConfigurationError
 from logserve.logs.config.signature import argument_problem
-from logserve.logs.config.tree import Path, nearest
-from logserve.logs.config.validate import walk_paths
+from logserve.logs.config.tree import Path, nearest, walk_paths
 
 if TYPE_CHECKING:
     from logserve.logs.config.build import LoggingConfig
@@ -67,7 +66,11 @@ class _Check:
             factory = self.subclass(
                 definition.get("class", "logging.Formatter"), (*path, "class"), logging.Formatter
             )
-            given = {"fmt" if key == "format" else key: value for key, value in definition.items() if key != "class"}
+            given = {
+                "fmt" if key == "format" else key: value
+                for key, value in definition.items()
+                if key != "class"
+            }
             self.takes_three(factory, path)
         self.arguments(factory, given, path, {"fmt": "format"} if "format" in definition else {})
         if getattr(factory, "__module__", "").split(".")[0] in ("logging", "logserve"):
@@ -79,7 +82,9 @@ class _Check:
             inspect.signature(factory).bind(None, None, "%")
         except TypeError:
             name = getattr(factory, "__qualname__", factory)
-            problem = f"{name} does not take (format, datefmt, style); name it by '()', which passes what you give"
+            problem = (
+                f"{name} does not take (format, datefmt, style); name it by '()', which passes what you give"
+            )
             raise self.error((*path, "class"), problem) from None
         except ValueError:
             pass  # a builtin that does not tell
@@ -99,7 +104,13 @@ class _Check:
         if "()" not in definition:
             return
         factory = self.callable(definition["()"], (*path, "()"))
-        self.arguments(factory, _arguments(definition, {"()"}), path)
+        given = _arguments(definition, {"()"})
+        self.arguments(factory, given, path)
+        if getattr(factory, "__module__", "").split(".")[0] == "logserve":
+            try:
+                factory(**given)
+            except ConfigurationError as error:
+                raise self.error(path, error.problem) from error
 
     def handler(self, definition: dict[str, Any], path: Path) -> None:
         if "()" in definition:

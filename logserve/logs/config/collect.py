@@ -12,6 +12,29 @@ from logserve.logs.config.references import handlers_inside
 from logserve.logs.config.tree import Tree
 
 
+class TravelledFormatter(logging.Formatter):
+    """Gives a record the text that its worker made; formats only one that brought none (the arbiter's).
+
+    :param inner: the configured formatter, which also answers whatever else a handler asks of it.
+    """
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The travelled text, or `inner`'s."""
+        text: str | None = getattr(record, "logserve_text", None)
+        return self.inner.format(record) if text is None else text
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's name
+        """As `inner` does: some handlers ask for the time alone."""
+        return self.inner.formatTime(record, datefmt)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
 def build_collector_handlers(
     data: dict[str, Any], reached: list[str], places: Tree
 ) -> dict[str, logging.Handler]:
@@ -35,8 +58,11 @@ def build_collector_handlers(
     for name in order:
         handler = _made("handlers", name, configurator.configure_handler, configurator, places)
         handler.name = name
+        if name in reached and data["handlers"][name].get("formatter") and handler.formatter:
+            handler.setFormatter(TravelledFormatter(handler.formatter))
         configurator.config["handlers"][name] = made[name] = handler
-        _start_listener(handler)
+        inner = [one for one in handlers_inside(data["handlers"][name], definitions) if one not in reached]
+        _own(handler, [made[one] for one in inner])
     return {name: made[name] for name in reached}
 
 
@@ -75,16 +101,23 @@ def _targets_first(definitions: dict[str, Any], reached: list[str]) -> list[str]
     return order
 
 
-def _start_listener(handler: logging.Handler) -> None:
-    """Start the listener of a queue that dictConfig made (Python 3.12): nobody else in this process would."""
-    listener = getattr(handler, "listener", None)
-    if listener is None:
+def _own(handler: logging.Handler, behind: list[logging.Handler]) -> None:
+    """Close what only this handler uses with it; run a queue's listener: nobody else in this process would.
+
+    :param behind: the handlers that it passes records on to, and that are no sinks themselves.
+    """
+    listener = getattr(handler, "listener", None)  # of a queue that dictConfig made (Python 3.12)
+    if listener is None and not behind:
         return
-    listener.start()
+    if listener is not None:
+        listener.start()
     close = handler.close
 
-    def stop_and_close() -> None:
-        listener.stop()
+    def close_all() -> None:
+        if listener is not None:
+            listener.stop()
         close()
+        for inner in behind:
+            inner.close()
 
-    handler.close = stop_and_close  # type: ignore[method-assign]
+    handler.close = close_all  # type: ignore[method-assign]

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any, Final
 
-from logserve.logs.config.tree import Path, Tree, nearest
+from logserve.logs.config.tree import Path, Tree, nearest, walk_paths
 
 _PREFIX: Final = "cfg://"
 _OBJECTS: Final = ("handlers", "formatters", "filters")
@@ -42,13 +42,23 @@ def _expand(value: Any, path: Path, data: dict[str, Any], places: Tree, depth: i
     return _expand(deepcopy(_look_up(value, steps, path, data, places)), path, data, places, depth + 1)
 
 
+def referred_sections(data: dict[str, Any]) -> set[str]:
+    """The top-level keys that a ``cfg://`` refers to: sections of the user's own, as dictConfig allows."""
+    references = (value for _, value in walk_paths(data) if isinstance(value, str))
+    return {(_steps(value) or [""])[0] for value in references if value.startswith(_PREFIX)}
+
+
 def _steps(reference: str) -> list[str]:
     return [match["name"] or match["index"] for match in _STEP.finditer(reference.removeprefix(_PREFIX))]
 
 
-def _look_up(reference: str, steps: list[str], path: Path, data: dict[str, Any], places: Tree) -> Any:
+def _look_up(
+    reference: str, steps: list[str], path: Path, data: dict[str, Any], places: Tree, depth: int = 0
+) -> Any:
     found: Any = data
     for step in steps:
+        if isinstance(found, str) and found.startswith(_PREFIX) and depth < _MAX_DEPTH:
+            found = _look_up(found, _steps(found), path, data, places, depth + 1)
         try:
             found = found[int(step)] if isinstance(found, list) else found[step]
         except (LookupError, TypeError, ValueError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,3 +59,15 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if choice and len(choice) <= 12:
         return f"; there is {', '.join(map(repr, choice))}"
     return ""
+
+
+def walk_paths(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Each value that is no container, with its key path."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from walk_paths(item, (*path, key))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from walk_paths(item, (*path, index))
+    else:
+        yield path, value

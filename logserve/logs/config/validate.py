@@ -6,7 +6,7 @@ Pure: nothing is imported here; whether classes exist and take what they are giv
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, Final
 
 from logserve.logs.config.tree import Path, Tree, nearest
@@ -44,20 +44,21 @@ _KINDS: Final = {
 }
 
 
-def validate(tree: Tree, overlay: Tree) -> None:
+def validate(data: dict[str, Any], overlay: Tree, referred: Iterable[str] = ()) -> None:
     """Check a merged configuration.
 
-    :param tree: the merged data.
     :param overlay: the file's own tree, whose lines the errors give.
-    :raises ConfigurationError: the first thing that is wrong, in the file's order of sections.
+    :param referred: top-level keys that a ``cfg://`` refers to: sections of the user's own.
+    :raises ConfigurationError: the first thing that is wrong, in the order of sections.
     """
-    _Validator(tree.data, overlay).run()
+    _Validator(data, overlay, frozenset(referred)).run()
 
 
 class _Validator:
-    def __init__(self, data: dict[str, Any], places: Tree) -> None:
+    def __init__(self, data: dict[str, Any], places: Tree, referred: frozenset[str]) -> None:
         self.data = data
         self.error = places.error
+        self.referred = referred
         self.levels = logging.getLevelNamesMapping()
 
     def run(self) -> None:
@@ -82,11 +83,10 @@ class _Validator:
         return section
 
     def top(self) -> None:
-        referred = _roots_of_references(self.data)
         for key, value in self.data.items():
             if key in _TOP:
                 self.typed(value, _TOP[key], (key,))
-            elif key not in referred and not str(key).startswith("x-"):
+            elif key not in self.referred and not str(key).startswith("x-"):
                 raise self.error(
                     (key,), f"unknown key {key!r}{nearest(key, _TOP)} (keys of your own start with 'x-')"
                 )
@@ -190,24 +190,3 @@ class _Validator:
         known = self.data.get(section, {})
         if name not in known:
             raise self.error(path, f"there is no {what} {name!r}{nearest(name, known)}")
-
-
-def _roots_of_references(data: dict[str, Any]) -> set[str]:
-    """Top-level keys that a ``cfg://`` refers to: sections of the user's own, as dictConfig allows."""
-    return {
-        value.removeprefix("cfg://").split(".")[0].split("[")[0]
-        for _, value in walk_paths(data)
-        if isinstance(value, str) and value.startswith("cfg://")
-    }
-
-
-def walk_paths(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Each value that is no container, with its key path."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from walk_paths(item, (*path, key))
-    elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            yield from walk_paths(item, (*path, index))
-    else:
-        yield path, value

@@ -8,11 +8,11 @@ from typing import Any
 
 from logserve.logs.access import fields as table
 from logserve.logs.access.atoms import text_encoder
-from logserve.logs.access.encode import Encoder
 from logserve.logs.access.exchange import Exchange
+from logserve.logs.access.generate import Encoder
 from logserve.logs.formatters import common
 from logserve.logs.origin import Origin
-from logserve.logs.record import safe_message, safe_repr
+from logserve.logs.record import safe_message
 from logserve.logs.text import CONTINUATION, prose, single_line
 
 
@@ -49,7 +49,7 @@ class AccessFormatter(logging.Formatter):
                 return self._encode(exchange).decode()[:-1]
             return readable(record)
         except Exception as error:
-            return f"a record could not be formatted: {single_line(safe_repr(error))}"
+            return common.last_resort_text(record, error)
 
     def access_encoder(self, origin: Origin) -> Encoder:
         """What writes an exchange as :meth:`format` writes its record."""

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 
 from logserve.errors import ConfigurationError
 from logserve.logs.access import fields as table
+from logserve.logs.access.exchange import Exchange
 from logserve.logs.access.record import extra_of
 from logserve.logs.plain import Plainer, dump
 from logserve.logs.record import exception_text, safe_message, safe_repr, safe_text
+from logserve.logs.text import single_line
 from logserve.logs.tree import Tree, merge
 
+IDS: Final = ("request_id", "trace_id", "span_id")
+"""Attributes with the ids of the request during which a record was made."""
 _OUR_ID: Final = re.compile(r"[0-9a-f]{24}-[0-9a-f]+-[0-9a-f]+-r?[0-9a-f]+", re.ASCII)
 
 
@@ -64,12 +69,21 @@ class Fields:
 def extra_fields(record: logging.LogRecord) -> dict[str, Any]:
     """The application's own fields of a record: `extra`, and a dict that was logged as message."""
     extra = {name: value for name, value in extra_of(record).items() if not name.startswith("_")}
-    own_id = record.__dict__.get("event_id")
-    if own_id is not None and event_id(record) is None:
-        extra["event_id"] = own_id
+    extra.update(_not_ours(record))
     if isinstance(record.msg, dict) and not record.args:
         extra.update((name, value) for name, value in record.msg.items() if name != "message")
     return extra
+
+
+def _not_ours(record: logging.LogRecord) -> dict[str, Any]:
+    """Fields of the application's that have the names of the server's own."""
+    attributes = record.__dict__
+    known = {name: request_value(record, name) for name in IDS}
+    known["event_id"] = event_id(record)
+    found = {name: attributes[name] for name, value in known.items() if value is None and name in attributes}
+    if "exchange" in attributes and not isinstance(attributes["exchange"], Exchange):
+        found["exchange"] = attributes["exchange"]
+    return found
 
 
 def add_extra(tree: Tree, record: logging.LogRecord, fields: Fields) -> None:
@@ -126,9 +140,16 @@ def last_resort(record: logging.LogRecord, error: Exception) -> str:
     """A line of JSON for a record that could not be formatted, and why."""
     return dump(
         {
-            "@timestamp": table.iso_time(int(record.created * 1_000_000)),
+            "@timestamp": table.iso_time(time.time_ns() // 1000),  # the record's may be what is wrong
             "log": {"level": "error", "logger": "logserve.error"},
-            "message": Plainer().plain(f"a record could not be formatted: {safe_repr(error)}"),
+            "message": Plainer().plain(
+                f"a record could not be formatted: {safe_repr(error)}: {safe_message(record)}"
+            ),
             "ecs": {"version": table.ECS_VERSION},
         }
     )
+
+
+def last_resort_text(record: logging.LogRecord, error: Exception) -> str:
+    """The same as a line of text."""
+    return single_line(f"a record could not be formatted: {safe_repr(error)}: {safe_message(record)}")

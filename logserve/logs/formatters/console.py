@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,15 +13,20 @@ import structlog
 
 from logserve.logs import redact
 from logserve.logs.access import fields as table
-from logserve.logs.access.encode import Encoder
 from logserve.logs.access.exchange import Exchange
-from logserve.logs.access.record import extra_of, is_access_record, record_values
+from logserve.logs.access.generate import Encoder
+from logserve.logs.access.memo import MEMO_ENTRIES, MEMO_LENGTH
+from logserve.logs.access.record import extra_of, is_access_record, named, record_values
 from logserve.logs.formatters import common
 from logserve.logs.origin import Origin
 from logserve.logs.plain import unused
 from logserve.logs.record import safe_repr
 from logserve.logs.text import CONTINUATION, prose, single_line
 
+_PLAIN_ID: Final = re.compile(r"[0-9A-Za-z._~+/:@-]{1,128}", re.ASCII)
+"""Request ids that the renderer does not quote."""
+_EVENT_WIDTH: Final = 30
+"""Columns that a message fills at least."""
 _TAKEN: Final = frozenset(
     {"event", "timestamp", "level", "logger", "logger_name", "stack", "exception", "exc_info"}
 )
@@ -68,7 +74,10 @@ class ConsoleFormatter(logging.Formatter):
         super().__init__()
         self.colors = _terminal_has_colors() if colors is None else colors
         self._renderer = structlog.dev.ConsoleRenderer(
-            colors=self.colors, sort_keys=False, exception_formatter=structlog.dev.plain_traceback
+            _EVENT_WIDTH,
+            colors=self.colors,
+            sort_keys=False,
+            exception_formatter=structlog.dev.plain_traceback,
         )
 
     def format(self, record: logging.LogRecord) -> str:
@@ -78,32 +87,68 @@ class ConsoleFormatter(logging.Formatter):
                 return self._access(record_values(record), extra_of(record))
             return self._application(record)
         except Exception as error:
-            return f"a record could not be formatted: {single_line(safe_repr(error))}"
+            return common.last_resort_text(record, error)
 
     def access_encoder(self, origin: Origin) -> Encoder:
-        """What writes an exchange as :meth:`format` writes its record."""
+        """What writes an exchange as :meth:`format` writes its record; fast for what is ordinary."""
         redaction = redact.active()
+        messages: dict[tuple[str, str, int, str], str] = {}
+        template = self._template()
+        prefix = origin.prefix
 
-        def encode(exchange: Exchange) -> bytes:
-            line = self._access(table.values(exchange, redaction), exchange.extra or {})
+        def general(exchange: Exchange) -> bytes:
+            line = self._access(table.values(exchange, redaction), named(exchange.extra))
             return f"{line}\n".encode()
+
+        def message(exchange: Exchange, key: tuple[str, str, int, str]) -> str:
+            if len(messages) >= MEMO_ENTRIES:
+                messages.clear()
+            text = single_line(_message(table.values(exchange, redaction))).ljust(_EVENT_WIDTH)
+            if len(text) <= MEMO_LENGTH:
+                messages[key] = text
+            return text
+
+        def encode(x: Exchange) -> bytes:
+            minted = f"{prefix}{x.seq:x}"
+            if x.extra or x.trace_id or x.reason or x.signal or not x.status or not x.client_ip:
+                return general(x)
+            if x.request_id != minted and not _PLAIN_ID.fullmatch(x.request_id):
+                return general(x)
+            key = (x.method, x.target, x.status, x.outcome)
+            text = messages.get(key) or message(x, key)
+            stamp = table.iso_time(x.begin_wall // 1000)
+            values = (stamp, text, _duration(x.end - x.begin), x.body_sent, x.client_ip, x.request_id)
+            return (template % values).encode()
 
         return encode
 
-    def _access(self, values: Mapping[str, Any], extra: Mapping[str, Any]) -> str:
-        target = values.get("url.path") or values.get("url.original", "")
-        if "url.query" in values and "url.path" in values:
-            target = f"{target}?{values['url.query']}"
-        message = table.message(
-            values.get("http.request.method", ""),
-            target,
-            values.get("http.response.status_code", 0),
-            table.REMARKS.get(values.get("logserve.outcome", ""), ""),
+    def _template(self) -> str:
+        """The renderer's line of an ordinary request, as a %-template: time, message, duration, bytes, client, id."""
+        marks = [f"<{mark}>".ljust(_EVENT_WIDTH, ".") for mark in range(6)]
+        stamp, message, duration, size, client, request_id = marks
+        line = self._rendered(
+            {
+                "timestamp": stamp,
+                "level": table.LEVEL_NAME,
+                "event": message,
+                "logger": table.LOGGER_NAME,
+                "duration": duration,
+                "bytes": size,
+                "client": client,
+                "request_id": request_id,
+            },
+            {},
         )
+        line = line.replace("%", "%%")
+        for mark in marks:
+            line = line.replace(mark, "%s")
+        return f"{line}\n"
+
+    def _access(self, values: Mapping[str, Any], extra: Mapping[str, Any]) -> str:
         event: dict[str, Any] = {
             "timestamp": values["@timestamp"],
             "level": values["log.level"],
-            "event": single_line(message),
+            "event": single_line(_message(values)),
             "logger": single_line(values["log.logger"]),
             "duration": _duration(values.get("event.duration", 0)),
         }
@@ -130,10 +175,23 @@ class ConsoleFormatter(logging.Formatter):
 
     def _rendered(self, event: dict[str, Any], extra: Mapping[str, Any]) -> str:
         for name, value in extra.items():
-            key = single_line(name if isinstance(name, str) else safe_repr(name))
+            key = single_line(name)
             key = f"extra.{key}" if key in _TAKEN else key
             event[unused(key, event)] = _value(value)
         return str(self._renderer(None, "", event))
+
+
+def _message(values: Mapping[str, Any]) -> str:
+    """The record's message with the query behind the path."""
+    target = values.get("url.path") or values.get("url.original", "")
+    if "url.query" in values and "url.path" in values:
+        target = f"{target}?{values['url.query']}"
+    return table.message(
+        values.get("http.request.method", ""),
+        target,
+        values.get("http.response.status_code", 0),
+        table.REMARKS.get(values.get("logserve.outcome", ""), ""),
+    )
 
 
 def _value(value: Any) -> Any:

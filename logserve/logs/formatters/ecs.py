@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from logserve.logs.access import fields as table
-from logserve.logs.access.encode import Encoder, access_tree, json_encoder
+from logserve.logs.access.encode import access_tree, json_encoder
 from logserve.logs.access.encode import add_extra as add_access_extra
+from logserve.logs.access.generate import Encoder
 from logserve.logs.access.record import extra_of, is_access_record, record_values
 from logserve.logs.formatters import common
 from logserve.logs.origin import Origin

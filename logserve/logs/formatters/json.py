@@ -9,8 +9,9 @@ from typing import Any, Final
 from pythonjsonlogger.json import JsonFormatter
 
 from logserve.logs.access import fields as table
-from logserve.logs.access.encode import Encoder, access_tree, json_encoder
+from logserve.logs.access.encode import access_tree, json_encoder
 from logserve.logs.access.encode import add_extra as add_access_extra
+from logserve.logs.access.generate import Encoder
 from logserve.logs.access.record import (
     OWN,
     extra_of,
@@ -33,7 +34,6 @@ NAMES: Final = {
     "span.id": "span_id",
 }
 """What this formatter calls fields that others call by their ECS names; empty: left out."""
-_IDS: Final = ("request_id", "trace_id", "span_id")
 
 
 class JSONFormatter(JsonFormatter):
@@ -98,7 +98,7 @@ class JSONFormatter(JsonFormatter):
         fields.add("logger", record.name)
         fields.add("message", common.message_of(record))
         fields.add("event.id", common.event_id(record))
-        for name in _IDS:
+        for name in common.IDS:
             fields.add(name, common.request_value(record, name))
         fields.add("process.pid", record.process)
         fields.add("exc_info", common.trace_text(record))
@@ -129,7 +129,7 @@ class JSONFormatter(JsonFormatter):
             for name, value in access_tree(values, self._plain_static, NAMES).items():
                 log_data.setdefault(name, value)
             return
-        for name in _IDS:
+        for name in common.IDS:
             value = common.request_value(record, name)
             if value is not None:
                 log_data.setdefault(name, value)

@@ -38,10 +38,11 @@ def bridge() -> None:
 
 def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     global _count
-    with _lock:
-        _count += 1
-        log.info("number=%s count=%d", rest(environ), _count)
-    logging.getLogger("logserve.error").info("server's own %s", rest(environ))
+    if environ["PATH_INFO"].startswith("/n/"):
+        with _lock:
+            _count += 1
+            log.info("number=%s count=%d", rest(environ), _count)
+        logging.getLogger("logserve.error").info("server's own %s", rest(environ))
     return plain(start_response, b"ok")
 
 

@@ -94,7 +94,7 @@ def circular() -> None:
 
 def odd_texts() -> None:
     log.info('surrogate \udcff and control \x00\x1b[31m and quote " and line\nbreak')
-    log.info({"a": "dict as message"})
+    log.info({"a_key": "dict as message"})
     log.info("long %s", "x" * 200_000)
 
 

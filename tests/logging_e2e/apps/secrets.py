@@ -7,14 +7,13 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 from tests.apps.routes import plain
 
-SECRET = "S3cr3tValue"
-
 
 def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     environ["wsgi.input"].read()
     if environ["PATH_INFO"] == "/raise":
         raise RuntimeError("raised")
     if environ["PATH_INFO"] == "/set-cookie":
-        start_response("200 OK", [("Set-Cookie", f"session={SECRET}"), ("Content-Length", "2")])
+        cookie = f"session={environ['HTTP_COOKIE']}"
+        start_response("200 OK", [("Set-Cookie", cookie), ("Content-Length", "2")])
         return [b"ok"]
     return plain(start_response, b"ok")

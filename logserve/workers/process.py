@@ -42,7 +42,10 @@ REGISTRATION_TIMEOUT: Final = 10.0
 
 
 def run(start: WorkerStart) -> int:
-    """See :func:`logserve.workers.boot`."""
+    """Run a worker in this process, which the arbiter has just forked, until it ends.
+
+    :returns: the exit code: 0 after a stop that was asked for, 3 or 4 where the application cannot be loaded.
+    """
     atexit._clear()  # what the arbiter registered is the arbiter's
     words, row = start.roster.words, start.slot * at.ROSTER_WORDS
     words[row + at.R_PID] = os.getpid()
@@ -52,7 +55,7 @@ def run(start: WorkerStart) -> int:
     if start.faults_fd is not None:
         faulthandler.enable(start.faults_fd)
     interrupt = _Interrupt()
-    signals = WorkerSignals(interrupt)
+    signals = WorkerSignals(interrupt.wind_down, interrupt.quit)
     origin = Origin(start.boot_id, start.slot, start.incarnation)
     producer = _install_logging(start, origin)
     try:
@@ -61,6 +64,8 @@ def run(start: WorkerStart) -> int:
         return _boot_failed(start, error.exit_code, str(error))
     except BaseException:
         return _boot_failed(start, BootError.exit_code, traceback.format_exc())
+    if start.settings.adopt_handlers:
+        adopt.adopt_attached()
     if signals.graceful or signals.quick:
         return 0
     gc.collect()
@@ -79,14 +84,22 @@ def run(start: WorkerStart) -> int:
 
 
 class _Interrupt:
-    """What a quick stop's handler does: end the application's call, where one runs in the main thread."""
+    """What the handlers do at once, because the loop may be inside the application's call."""
 
     def __init__(self) -> None:
         self.runner: InlineRunner | PoolRunner | None = None
+        self.server: Server | None = None
 
-    def __call__(self) -> None:
-        if self.runner is not None and self.runner.calling:
-            self.runner.calling = False
+    def wind_down(self) -> None:
+        """The answer under way says ``Connection: close``."""
+        if self.runner is not None and self.server is not None:
+            self.runner.stopping = True
+            self.server.may_keep = False
+
+    def quit(self) -> None:
+        """End the call, where it runs in the main thread."""
+        if isinstance(self.runner, InlineRunner) and self.server is not None and self.server.in_application:
+            self.server.in_application = False
             raise QuickStop
 
 
@@ -132,14 +145,15 @@ def _make_loop(
     access = logging.getLogger(ACCESS)
     ledger = Ledger(producer, AccessPlan.of(access, origin), origin)
     runtime.on_access_changed(lambda: ledger.use(AccessPlan.of(access, origin)))
-    server = Server(application, ledger, settings.request_id_header)
+    errors = capture.errors_stream()
+    server = Server(application, ledger, errors, settings.request_id_header)
     alone = settings.workers == 1
     runner: InlineRunner | PoolRunner
     if settings.worker_class == "gthread":
         runner = PoolRunner(server, threads=settings.threads, timeout=settings.timeout, alone=alone)
     else:
         runner = InlineRunner(server, alone=alone)
-    interrupt.runner = runner
+    interrupt.runner, interrupt.server = runner, server
     poller = new_poller()
     loop = Loop(
         poller,
@@ -147,7 +161,7 @@ def _make_loop(
         ledger,
         runner,
         environ=worker_environ(
-            capture.errors_stream(),
+            errors,
             multithread=settings.worker_class == "gthread",
             multiprocess=not alone,
             software="logserve",

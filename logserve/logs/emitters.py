@@ -1,0 +1,160 @@
+"""The ways out of a process for a frame, beside its ring: before there is one, and where there must be none."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import msgspec
+
+from logserve.shm import layout as at
+from logserve.shm.segment import make_memory
+
+EARLY_FRAMES: Final = 1000
+"""Frames kept while there is no emitter yet."""
+
+_WORD: Final = struct.Struct("=Q")
+_FD: Final = struct.Struct("=i")
+_INLINE: Final = 64 * 1024
+"""Bytes that travel inside a datagram; a longer payload travels as a descriptor of memory that holds it."""
+
+# Bound at import, before a worker class may monkey-patch them: emitting must not switch greenlets.
+_sleep: Callable[[float], None] = time.sleep
+_monotonic = time.monotonic
+
+
+class Emitter(Protocol):
+    """Where frames go."""
+
+    def emit(self, sink: int, kind: int, payload: bytes) -> bool:
+        """Hand over one frame; False when it was dropped."""
+        ...
+
+
+class EarlyBuffer:
+    """The frames of a process that has no emitter yet."""
+
+    def __init__(self) -> None:
+        self.frames: deque[tuple[int, int, bytes]] = deque(maxlen=EARLY_FRAMES)
+
+    def emit(self, sink: int, kind: int, payload: bytes) -> bool:
+        """Keep a frame; the oldest is given up when there are too many."""
+        full = len(self.frames) == EARLY_FRAMES
+        self.frames.append((sink, kind, payload))
+        return not full
+
+    def replay(self, target: Emitter) -> None:
+        """Hand everything over, in order."""
+        while self.frames:
+            target.emit(*self.frames.popleft())
+
+
+class StderrEmitter:
+    """The last way out: lines to fd 2, of a record its text."""
+
+    def emit(self, sink: int, kind: int, payload: bytes) -> bool:
+        """Write the frame's text; False when even stderr is closed."""
+        if kind == at.Kind.RECORD:
+            fields = msgspec.msgpack.decode(payload, ext_hook=lambda code, data: None)
+            payload = f"{fields.get('logserve_text') or fields.get('msg')}\n".encode(
+                errors="backslashreplace"
+            )
+        try:
+            os.write(2, payload)
+        except OSError:
+            return False
+        return True
+
+
+class ChildEmitter:
+    """How a forked child of a worker reaches the collector: one datagram for each frame.
+
+    A datagram is a frame's word and its payload. One that is too long for a datagram is put into memory of
+    its own, whose descriptor travels beside the word (SCM_RIGHTS).
+
+    :param timeout: how long :meth:`emit` waits for room in the socket, in seconds.
+    """
+
+    def __init__(self, channel: socket.socket, timeout: float) -> None:
+        self._channel = channel
+        self._timeout = timeout
+        self.dropped = 0
+
+    def emit(self, sink: int, kind: int, payload: bytes) -> bool:
+        """Send one frame; what cannot be sent in time is counted, and the first loss is said on stderr."""
+        word = _WORD.pack(at.frame_word(sink, kind, len(payload)))
+        try:
+            if len(payload) <= _INLINE:
+                sent = self._send([word, payload], [])
+            else:
+                fd = _memory_with(payload)
+                try:
+                    sent = self._send([word], [fd])
+                finally:
+                    os.close(fd)
+        except OSError:
+            sent = False
+        if not sent:
+            self.dropped += 1
+            if self.dropped == 1:
+                StderrEmitter().emit(
+                    0, at.Kind.LINE, f"logserve: process {os.getpid()} loses log records\n".encode()
+                )
+        return sent
+
+    def _send(self, buffers: list[bytes], fds: list[int]) -> bool:
+        deadline = _monotonic() + self._timeout
+        rights = b"".join(map(_FD.pack, fds))
+        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)] if fds else []
+        while True:
+            try:
+                self._channel.sendmsg(buffers, ancillary, socket.MSG_DONTWAIT)
+            except (BlockingIOError, InterruptedError):
+                if _monotonic() >= deadline:
+                    return False
+                _sleep(0.001)
+            else:
+                return True
+
+
+def _memory_with(payload: bytes) -> int:
+    fd = make_memory("logserve-record", len(payload))
+    view = memoryview(payload)
+    position = 0
+    while position < len(view):
+        position += os.pwrite(fd, view[position:], position)
+    return fd
+
+
+def receive_child_frame(channel: socket.socket) -> tuple[int, int, bytes] | None:
+    """Take one frame that a worker's child sent: (sink, kind, payload); None when there is none to take."""
+    flags = socket.MSG_DONTWAIT | getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+    try:
+        # Not socket.recv_fds: it ignores its flags, and would wait.
+        data, ancillary, _, _ = channel.recvmsg(_WORD.size + _INLINE, socket.CMSG_SPACE(_FD.size), flags)
+    except BlockingIOError:
+        return None
+    if len(data) < _WORD.size:
+        return None
+    (word,) = _WORD.unpack_from(data)
+    payload = data[_WORD.size :]
+    for level, kind, rights in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            for (fd,) in _FD.iter_unpack(rights):
+                payload = _read_all(fd, word & 0xFFFFFFFF)
+                os.close(fd)
+    return word >> 48, word >> 32 & 0xFFFF, payload
+
+
+def _read_all(fd: int, length: int) -> bytes:
+    parts = []
+    position = 0
+    while position < length and (part := os.pread(fd, length - position, position)):
+        parts.append(part)
+        position += len(part)
+    return b"".join(parts)

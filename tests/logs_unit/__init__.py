@@ -1,0 +1,1 @@
+"""Parts of ``logserve.logs`` by themselves: no server, no process."""
