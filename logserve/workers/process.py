@@ -24,10 +24,11 @@ from logserve.shm import layout as at
 from logserve.shm.layout import WorkerState
 from logserve.shm.ring import Producer
 from logserve.workers.accept import Acceptor
+from logserve.workers.conversations import Conversations
 from logserve.workers.ledger import Ledger
 from logserve.workers.limits import WorkerLimits
 from logserve.workers.loop import Loop
-from logserve.workers.poller import READ, new_poller
+from logserve.workers.poller import new_poller
 from logserve.workers.runner import InlineRunner, PoolRunner
 from logserve.workers.serve import QuickStop, Server
 from logserve.workers.signals import WorkerSignals
@@ -77,7 +78,8 @@ def run(start: WorkerStart) -> int:
     except QuickStop:
         loop.quit()
     words[row + at.R_STATE] = WorkerState.STOPPING
-    loop.runner.stop()
+    assert interrupt.runner is not None
+    interrupt.runner.stop()
     atexit._run_exitfuncs()
     producer.wake_reader()
     return 0
@@ -92,9 +94,8 @@ class _Interrupt:
 
     def wind_down(self) -> None:
         """The answer under way says ``Connection: close``."""
-        if self.runner is not None and self.server is not None:
-            self.runner.stopping = True
-            self.server.may_keep = False
+        if self.runner is not None:
+            self.runner.wind_down()
 
     def quit(self) -> None:
         """End the call, where it runs in the main thread."""
@@ -155,7 +156,9 @@ def _make_loop(
         runner = InlineRunner(server, alone=alone)
     interrupt.runner, interrupt.server = runner, server
     poller = new_poller()
-    loop = Loop(
+    limits = _limits(settings)
+    loop = Loop(poller, ledger, runner, limits=limits, roster=start.roster, slot=start.slot)
+    loop.conversations = Conversations(
         poller,
         server,
         ledger,
@@ -167,7 +170,7 @@ def _make_loop(
             software="logserve",
             script_name=script_name_from_environment(),
         ),
-        limits=_limits(settings),
+        limits=limits,
         http_limits=http1.Limits(
             request_line=settings.limit_request_line,
             fields=settings.limit_request_fields,
@@ -176,28 +179,23 @@ def _make_loop(
         ),
         roster=start.roster,
         slot=start.slot,
+        served=loop.served,
     )
-    loop.acceptor = acceptor = Acceptor(
+    loop.acceptor = Acceptor(
         poller,
         start.listeners,
-        loop.accepted,
+        loop.conversations.accepted,
         roster=start.roster,
         slot=start.slot,
         pokes=start.pokes,
         shared=start.shared_listeners and not alone,
     )
-    acceptor.watch()
-    _watch(loop, start, signals, acceptor, runner)
+    loop.acceptor.watch()
+    _watch(loop, start, signals, runner)
     return loop
 
 
-def _watch(
-    loop: Loop,
-    start: WorkerStart,
-    signals: WorkerSignals,
-    acceptor: Acceptor,
-    runner: InlineRunner | PoolRunner,
-) -> None:
+def _watch(loop: Loop, start: WorkerStart, signals: WorkerSignals, runner: InlineRunner | PoolRunner) -> None:
     """Tell the loop what else may wake it."""
 
     def on_signal() -> None:
@@ -213,27 +211,23 @@ def _watch(
         except BlockingIOError:
             return
         if message is None:  # the arbiter is gone
-            loop.poller.unregister(start.channel.fileno())
+            loop.ignore(start.channel.fileno())
             loop.stop()
 
-    def on_poke() -> None:
-        poke.drain()
-        acceptor.poked()
-
-    loop.special[signals.fileno()] = on_signal
-    loop.special[start.channel.fileno()] = on_channel
-    watched = [signals.fileno(), start.channel.fileno()]
-    if acceptor.shared and start.slot < len(start.pokes):
+    loop.watch(signals.fileno(), on_signal)
+    loop.watch(start.channel.fileno(), on_channel)
+    if loop.acceptor.shared and start.slot < len(start.pokes):
         poke = start.pokes[start.slot]
-        loop.special[poke.fileno()] = on_poke
-        watched.append(poke.fileno())
+
+        def on_poke() -> None:
+            poke.drain()
+            loop.acceptor.poked()
+
+        loop.watch(poke.fileno(), on_poke)
     if isinstance(runner, PoolRunner):
-        runner.acceptor = acceptor
-        runner.called_back = loop.called_back
-        loop.special[runner.wakeup.fileno()] = runner.collect
-        watched.append(runner.wakeup.fileno())
-    for fd in watched:
-        loop.poller.register(fd, READ)
+        runner.acceptor = loop.acceptor
+        runner.called_back = loop.conversations.called_back
+        loop.watch(runner.wakeup.fileno(), runner.collect)
 
 
 def _limits(settings: Settings) -> WorkerLimits:

@@ -29,9 +29,6 @@ DECAY: Final = 0.95
 class Runner(Protocol):
     """What the loop asks of a runner."""
 
-    stopping: bool
-    """Set, by a signal's handler already, when the worker is to stop: no connection is kept from then on."""
-
     def start(self, connection: Connection, /) -> bool:
         """Call the application for a connection's complete request; True when the call is over on return."""
 
@@ -40,6 +37,9 @@ class Runner(Protocol):
 
     def may_keep(self) -> bool:
         """Whether connections should be kept alive just now."""
+
+    def wind_down(self) -> None:
+        """The worker is to stop: no connection is kept any more. A signal's handler calls this, too."""
 
     def stop(self) -> None:
         """No more calls will come."""
@@ -55,7 +55,7 @@ class InlineRunner:
         self._server = server
         self._alone = alone
         self._slow = 1.0  # until proven fast
-        self.stopping = False
+        self._winding_down = False
 
     def start(self, connection: Connection, /) -> bool:
         """See :class:`Runner`."""
@@ -73,7 +73,12 @@ class InlineRunner:
 
     def may_keep(self) -> bool:
         """Only where recent calls were fast, or where nobody else could answer sooner."""
-        return (self._alone or self._slow < SLOW_CALL) and not self.stopping
+        return (self._alone or self._slow < SLOW_CALL) and not self._winding_down
+
+    def wind_down(self) -> None:
+        """See :class:`Runner`."""
+        self._winding_down = True
+        self._server.may_keep = False
 
     def stop(self) -> None:
         """Nothing to do."""
@@ -94,7 +99,7 @@ class PoolRunner:
         self._done: deque[Connection] = deque()
         self._running: dict[Connection, float] = {}
         self._started = 0
-        self.stopping = False
+        self._winding_down = False
         self.wakeup = Wakeup()
         self.acceptor: Acceptor | None = None
         self.called_back: Callable[[Connection], None] | None = None
@@ -136,7 +141,12 @@ class PoolRunner:
 
     def may_keep(self) -> bool:
         """As long as a thread is free for the next request, or nobody else could answer sooner."""
-        return (self._alone or len(self._running) < self._threads) and not self.stopping
+        return (self._alone or len(self._running) < self._threads) and not self._winding_down
+
+    def wind_down(self) -> None:
+        """See :class:`Runner`."""
+        self._winding_down = True
+        self._server.may_keep = False
 
     def stop(self) -> None:
         """Let the idle threads end."""

@@ -223,6 +223,44 @@ def long(_environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[b
 # -- files
 
 
+class Unreadable:
+    """A file that can be sent and not read: whoever reads it has not used sendfile."""
+
+    def __init__(self, content: bytes) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        self._file.write(content)
+        self._file.seek(0)
+
+    def fileno(self) -> int:
+        """The descriptor."""
+        return self._file.fileno()
+
+    def tell(self) -> int:
+        """The position."""
+        return self._file.tell()
+
+    def read(self, _size: int = -1) -> bytes:
+        """Refuse."""
+        raise AssertionError("the file was read")
+
+    def close(self) -> None:
+        """Tell that it was closed."""
+        self._file.close()
+        tell("closed", "file")
+
+
+def unreadable(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """A file that only sendfile can send."""
+    start_response("200 OK", TEXT)
+    return environ["wsgi.file_wrapper"](Unreadable(b"0123456789"))  # type: ignore[no-any-return]
+
+
+def held(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """Wait for the test with the body unread, then answer its length."""
+    wait_at("body")
+    return plain(start_response, str(len(environ["wsgi.input"].read())).encode())
+
+
 def file(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """A file by the wrapper: ``whole``, from a position, with a length, in memory, or a large one."""
     wrapper = environ["wsgi.file_wrapper"]
@@ -364,6 +402,8 @@ PATHS: dict[str, Handler] = {
     "/short": short,
     "/long": long,
     "/file": file,
+    "/unreadable": unreadable,
+    "/held": held,
     "/headers": headers,
     "/good-headers": good_headers,
     "/early": early,

@@ -14,9 +14,11 @@ from tests.logging_e2e.harness import (
     LoggedServer,
     application_counts,
     assert_application_lines,
+    assert_same,
     config,
     family,
     lines,
+    numbers_of,
     serving,
 )
 from tests.support import processes
@@ -157,3 +159,22 @@ def test_a_killed_worker_and_its_successor_share_the_handler(tmp_path: Path) -> 
         for number in range(5, 10):
             server.get(f"/n/{number}")
     assert_application_lines(lines(family(server.logs, "adopted.log")), range(10), "over a worker's death")
+
+
+def test_a_killed_collector_has_a_successor_that_knows_the_handler(
+    tmp_path: Path, worker_options: list[str]
+) -> None:
+    """Nothing is lost, and a plain line file does not even have a line twice."""
+    options = [*worker_options, *WORKERS, "--log-ring-size", "16M"]  # room for as long as there is none
+    with (
+        serving(tmp_path, APP, options, environment=adopt("time"), logs=config(), expect=["."]) as server,
+        Hammer(server) as hammer,
+    ):
+        for _ in range(2):
+            hammer.reach(60)
+            killed = server.collector()
+            os.kill(killed, 9)
+            wait_for(lambda: server.collector() != killed, 10, server.describe)  # noqa: B023 - called at once
+        hammer.reach(60)
+    assert_application_lines(lines(family(server.logs, "adopted.log")), hammer.answered, "adopted.log")
+    assert_same(numbers_of(server.access.records()), hammer.answered, "access log")

@@ -74,8 +74,9 @@ CASES: dict[str, bytes] = {
     "half-sent-referer": f"GET / HTTP/1.1\r\nReferer: http://u:{SECRET}@x/".encode(),
     "half-sent-body": f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\ntoken={SECRET}".encode(),
     "raising": request_bytes(f"/raise?token={SECRET}", headers=[("Cookie", SECRET)]),
+    "raising-late": request_bytes(f"/late?token={SECRET}"),
     "own-header": request_bytes("/visible", headers=[("X-Tenant-Key", SECRET)]),
-    "own-parameter": request_bytes(f"/visible?pin={SECRET}"),
+    "own-parameter": request_bytes(f"/visible?tenant_code={SECRET}"),
     "set-cookie": request_bytes("/set-cookie", headers=[("Cookie", SECRET)]),
 }
 
@@ -83,6 +84,7 @@ TEXT_FORMAT = (
     '%(h)s "%(r)s" %(s)s %(q)s %(U)s "%(f)s" "%({authorization}i)s" "%({cookie}i)s" "%({x-api-key}i)s"'
     ' "%({proxy-authorization}i)s" "%({set-cookie}o)s" "%({QUERY_STRING}e)s" "%({RAW_URI}e)s"'
     ' "%({HTTP_COOKIE}e)s" "%({HTTP_AUTHORIZATION}e)s"'
+    ' "%({x-tenant-key}i)s" "%({HTTP_X_TENANT_KEY}e)s"'
 )
 
 
@@ -126,7 +128,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, worker_options: list[str]) 
             "logserve.error": {"level": "DEBUG", "handlers": ["error_file", "rows", "console"]},
         },
     )
-    options = [*worker_options, "--redact-header", "X-Tenant-Key", "--redact-query", "pin"]
+    options = [*worker_options, "--redact-header", "X-Tenant-Key", "--redact-query", "tenant_code"]
     options += ["--log-level", "debug"]
     directory = tmp_path_factory.mktemp("redaction")
     with serving(directory, "secrets", options, logs=logs, expect=["."]) as server:
@@ -157,6 +159,30 @@ def test_the_secret_is_nowhere(server: LoggedServer, case: str) -> None:
     server.fence()
     found = [line for line in logged(server).splitlines() if secret in line]
     assert not found, found[:5]
+
+
+def test_a_client_that_leaves_does_not_take_its_secret_into_the_log(server: LoggedServer) -> None:
+    start = server.fence()
+    with server.connect(receive_buffer=4096) as client:
+        client.send(request_bytes(f"/large?token={SECRET}Left"))
+        client.read_exactly(1000)
+        client.reset()
+    (record,) = server.access.wait(lambda each: value(each, "url.path") == "/large", start=start)
+    assert value(record, "logserve.outcome") == "client_aborted"
+    server.fence()
+    assert f"{SECRET}Left" not in logged(server)
+
+
+@pytest.mark.parametrize("name", ["token", "tenant_code"])
+def test_a_worker_that_dies_does_not_take_a_secret_into_the_log(server: LoggedServer, name: str) -> None:
+    """The record is made by another process then, which knows the same names."""
+    before = server.workers()
+    start = server.access.size()
+    send(server, request_bytes(f"/die?{name}={SECRET}Dead", headers=[("Cookie", f"{SECRET}Dead")]))
+    (record,) = server.access.wait(lambda each: value(each, "url.path") == "/die", start=start)
+    assert value(record, "logserve.outcome") == "worker_killed"
+    server.wait_workers(1, but=before)
+    assert f"{SECRET}Dead" not in logged(server)
 
 
 def test_what_is_no_secret_is_there(server: LoggedServer) -> None:

@@ -194,8 +194,9 @@ def test_the_gunicorn_era_module_with_four_workers_that_rotates_each_second(
     ):
         wait_for(lambda: pieces(server, "service.log")() >= 3, 20, server.describe)
         server.send(signal.SIGUSR1)
+        hang_up(server, 4)
         hammer.reach(50)
     found = [line for line in lines(family(server.logs, "service.log")) if "request for /n/" in line]
     assert_same([int(line.rpartition("/")[2]) for line in found], hammer.answered, "service.log")
     imported = [line for line in lines(family(server.logs, "service.log")) if line.endswith("imported")]
-    assert len({line.split("[")[1].split("]")[0] for line in imported}) == len(imported) == 4
+    assert len({line.split("[")[1].split("]")[0] for line in imported}) == len(imported) == 8

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support import processes
 from tests.support.gate import Gate
 from tests.support.journal import value
 from tests.support.server import Server, running
+from tests.support.waiting import wait_for
 from tests.support.wire import Client, chunked, request_bytes
 
 CHUNKED = ("Transfer-Encoding", "chunked")
@@ -204,3 +206,40 @@ def test_a_malformed_request_with_much_behind_it_still_gets_the_answer(limited: 
         client.send(b"GET / HTTP/1.1\r\nBad Name: x\r\n\r\n" + b"x" * 900_000)
         refused(client, 400)
     assert value(watch.one(), "logserve.outcome") == "malformed"
+
+
+def test_a_refused_client_that_never_stops_sending_is_cut_off(limited: Server) -> None:
+    """What is read and thrown away has a limit (1 MiB)."""
+    with limited.connect() as client:
+        client.send(request_bytes("/echo", "POST", [("Content-Length", "1000000000")]))
+        with pytest.raises(ConnectionError):
+            for _ in range(2000):
+                client.send(b"x" * 65536)
+
+
+def test_a_refused_client_that_stays_silent_is_let_go(limited: Server) -> None:
+    """So has the time for which the server waits for the client's end (2 s)."""
+    (pid,) = limited.workers()
+    limited.get("/")
+    with limited.connect() as client:
+        client.send(b"no request\r\n\r\n")
+        assert client.read_answer().status == 400
+        port = client.socket.getsockname()[1]
+        assert processes.has_connection(pid, port)
+        wait_for(lambda: not processes.has_connection(pid, port), what="the end of the lingering close")
+
+
+def test_a_flood_of_malformed_requests_does_not_flood_the_log(limited: Server) -> None:
+    """One access record each; `logserve.http` says the first ones, and how many were left out."""
+    start = limited.http.size()
+    flood = 400
+    with limited.watch() as watch:
+        for _ in range(flood):
+            with limited.connect() as client:
+                client.send(b"GET / HTTP/1.1\r\nBad Name: x\r\n\r\n")
+                assert client.read_answer().status == 400
+        records = watch.exactly(flood)
+    assert {value(record, "logserve.outcome") for record in records} == {"malformed"}
+    said = limited.http.wait(lambda record: "bad_field_name" in str(record), start=start)
+    assert len(said) < flood / 2
+    limited.http.wait(lambda record: "left out" in str(record.get("message")), timeout=15, start=start)

@@ -54,6 +54,24 @@ def test_a_request_that_was_begun_is_finished_by_the_old_worker(
     assert server.get("/pid").json() == new
 
 
+def test_a_kept_connection_gets_one_more_answer(start_server: StartServer, gate: Gate) -> None:
+    """What was on its way when the worker was told to stop is answered, with ``Connection: close``."""
+    server = start_server(APP, environment=gate.environment)
+    (old,) = server.wait_workers(1)
+    with server.connect() as kept, server.connect() as busy:
+        assert not kept.request("/").closes
+        busy.send(request_bytes("/gate/busy"))
+        gate.wait("busy")
+        server.send(signal.SIGHUP)
+        wait_for(lambda: len(server.workers()) == 2 and server.get("/pid").json() != old)
+        kept.send(request_bytes("/pid"))
+        gate.open("busy")
+        answer = kept.read_answer()
+        assert (answer.json(), answer.closes) == (old, True)
+        kept.expect_end()
+        assert busy.read_answer().status == 200
+
+
 def test_the_application_is_read_anew(start_server: StartServer) -> None:
     server = start_server("tests.apps.moody")
     server.leaves.add("version")

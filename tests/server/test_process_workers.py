@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
+import itertools
 import os
 import signal
 
@@ -110,12 +112,7 @@ def test_a_worker_that_is_killed_is_replaced_and_its_request_recorded(
 
 def _is_inside(pid: int, gate: Gate) -> bool:
     """Whether this worker waits at the gate: it has a connection to it."""
-    port = int(gate.environment["TEST_GATE"].rpartition(":")[2])
-    sockets = {name for name in processes.descriptors(pid).values() if name.startswith("socket:")}
-    with open("/proc/net/tcp") as table:
-        rows = [line.split() for line in list(table)[1:]]
-    peers = {f"socket:[{row[9]}]" for row in rows if int(row[2].rpartition(":")[2], 16) == port}
-    return bool(sockets & peers)
+    return processes.has_connection(pid, int(gate.environment["TEST_GATE"].rpartition(":")[2]))
 
 
 @pytest.mark.parametrize(("how", "told"), [("7", "7"), ("SIGABRT", "SIGABRT"), ("SIGKILL", "SIGKILL")])
@@ -228,3 +225,13 @@ def test_a_worker_that_cannot_boot_again_does_not_spin(
     broken.unlink()
     server.wait_workers(1, timeout=40)
     wait_for(lambda: b"none" in server.get("/").body, 30)
+
+
+def test_workers_that_die_at_once_are_replaced_ever_more_slowly(start_server: StartServer) -> None:
+    server = start_server("tests.apps.mortal")
+    server.expect("exited|worker|ready")
+    booted = server.error.wait(lambda each: "booted" in str(each.get("message")), count=5, timeout=60)
+    times = [datetime.datetime.fromisoformat(record["@timestamp"]) for record in booted]
+    gaps = [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(times)]
+    assert gaps[3] > 1.5, gaps
+    assert server.exit_status() is None

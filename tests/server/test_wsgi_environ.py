@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from tests.conftest import StartServer
+from tests.support import processes
+from tests.support.gate import Gate
 from tests.support.journal import value
 from tests.support.server import Server, running
+from tests.support.waiting import wait_for
 from tests.support.wire import Client, chunked, request_bytes
 
 CHUNKED = ("Transfer-Encoding", "chunked")
@@ -167,6 +170,26 @@ def test_a_large_upload(wsgi_server: Server) -> None:
     record = watch.one()
     assert value(record, "http.request.body.bytes") == len(data)
     assert value(record, "http.response.body.bytes") == len(data)
+
+
+@pytest.mark.parametrize(("size", "files"), [(100_000, 0), (3_000_000, 1)])
+def test_a_body_beyond_the_threshold_is_kept_in_a_file(
+    wsgi_server: Server, module_gate: Gate, size: int, files: int
+) -> None:
+    (pid,) = wsgi_server.workers()
+
+    def temporary() -> int:
+        open_files = processes.descriptors(pid).values()
+        return sum(str(wsgi_server.temporary) in name for name in open_files)
+
+    before = temporary()
+    with wsgi_server.connect() as client:
+        client.send(request_bytes("/held", "POST", body=b"x" * size))
+        module_gate.wait("body")
+        assert temporary() == before + files
+        module_gate.open("body")
+        assert client.read_answer().body == str(size).encode()
+        wait_for(lambda: temporary() == before, what="the end of the temporary file")
 
 
 def test_a_large_body_that_is_not_read(wsgi_server: Server) -> None:

@@ -119,6 +119,16 @@ def test_the_iterable_is_closed(
     watch.one()
 
 
+def test_the_iterable_is_closed_where_there_is_no_body_to_send(
+    wsgi_server: Server, module_gate: Gate
+) -> None:
+    before = len(module_gate.told("closed"))
+    with wsgi_server.connect() as client:
+        assert client.request("/closing/whole", "HEAD").status == 200
+        assert client.request("/").body == b"ok"
+    assert module_gate.wait_told("closed", before + 1)[before:] == ["whole"]
+
+
 @pytest.mark.parametrize(("name", "hint"), [("raising", "iteration failed"), ("short", "short|fewer|10")])
 def test_the_iterable_is_closed_where_the_answer_is_cut(
     wsgi_server: Server, module_gate: Gate, name: str, hint: str
@@ -244,6 +254,15 @@ def test_a_file_is_sent_from_its_own_position(
             assert client.read_answer("HEAD").status == 200
             if way != "part":  # longer than its length: the connection may end there
                 assert client.read_answer().body == b"ok"
+
+
+def test_a_file_is_sent_by_the_kernel(wsgi_server: Server, module_gate: Gate) -> None:
+    """sendfile(2): its read() is never called; and it is closed afterwards."""
+    before = len(module_gate.told("closed"))
+    with wsgi_server.connect() as client:
+        assert client.request("/unreadable").body == b"0123456789"
+        assert client.request("/unreadable", "HEAD").status == 200
+    assert module_gate.wait_told("closed", before + 2)[before:] == ["file", "file"]
 
 
 def test_a_large_file_arrives_whole_at_a_slow_client(wsgi_server: Server) -> None:

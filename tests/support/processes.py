@@ -88,6 +88,13 @@ def descriptors(pid: int) -> dict[int, str]:
     return found
 
 
+def has_connection(pid: int, port: int) -> bool:
+    """Whether the process holds a TCP connection (IPv4) whose other end has this port."""
+    sockets = {name for name in descriptors(pid).values() if name.startswith("socket:")}
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(int(row[2].rpartition(":")[2], 16) == port and f"socket:[{row[9]}]" in sockets for row in rows)
+
+
 def _status(pid: int, task: str = "") -> dict[str, str]:
     path = f"/proc/{pid}/task/{task}/status" if task else f"/proc/{pid}/status"
     try:

@@ -1,0 +1,453 @@
+"""Every connection of one worker, from its accept to its close, and the requests on it.
+
+What to do when a connection's socket is ready, or one of its deadlines has passed; the loop
+(:mod:`logserve.workers.loop`) tells when that is so. The states and their order stand in
+:class:`logserve.workers.connection.State`.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from logserve import http1
+from logserve.errors import RemoteProtocolError
+from logserve.http1.response import CONTINUE
+from logserve.shm import layout as at
+from logserve.shm.layout import Phase
+from logserve.shm.segment import Roster
+from logserve.workers.connection import Connection, State, Waiting
+from logserve.workers.deadlines import Deadlines
+from logserve.workers.ledger import BODY, QUEUED, Ledger
+from logserve.workers.limits import WorkerLimits
+from logserve.workers.poller import READ, WRITE, Poller
+from logserve.workers.runner import Runner
+from logserve.workers.serve import Server
+from logserve.wsgi.body import BodyBuffer
+from logserve.wsgi.environ import connection_environ
+
+RECEIVE_SIZE: Final = 65536
+LINGER_SECONDS: Final = 2.0
+LINGER_BYTES: Final = 1 << 20
+LAST_CHANCE: Final = 1.0
+"""Seconds for which a stopping worker still takes a request on an idle connection: one that is on its way when the
+stop comes would be lost. Its answer says ``Connection: close``."""
+
+
+class Conversations:
+    """The connections of a `sync` or `gthread` worker.
+
+    :param environ: what every environ of this worker has.
+    :param served: called after each request that has its record.
+    """
+
+    def __init__(
+        self,
+        poller: Poller,
+        server: Server,
+        ledger: Ledger,
+        runner: Runner,
+        *,
+        environ: dict[str, Any],
+        limits: WorkerLimits,
+        http_limits: http1.Limits,
+        roster: Roster,
+        slot: int,
+        served: Callable[[], None],
+    ) -> None:
+        self._poller = poller
+        self._server = server
+        self._ledger = ledger
+        self._runner = runner
+        self._environ = environ
+        self._limits = limits
+        self._http_limits = http_limits
+        self._words = roster.words
+        self._row = slot * at.ROSTER_WORDS
+        self._served = served
+        self._serial = 0
+        self.open: dict[int, Connection] = {}
+        """By descriptor."""
+        self.winding_down = False
+        """Whether no new ones come and each ends with its next answer."""
+        self._idle: Deadlines[Connection] = Deadlines(limits.keep_alive)
+        self._heads: Deadlines[Connection] = Deadlines(limits.header_timeout)
+        self._bodies: Deadlines[Connection] = Deadlines(limits.body_timeout)
+        self._sends: Deadlines[Connection] = Deadlines(limits.send_timeout)
+        self._lingers: Deadlines[Connection] = Deadlines(LINGER_SECONDS)
+        self._last_chances: Deadlines[Connection] = Deadlines(LAST_CHANCE)
+
+    def ready(self, connection: Connection) -> None:
+        """Its socket can be read or written, or has hung up."""
+        state = connection.state
+        if state is State.READING:
+            self._read(connection)
+        elif state is State.SENDING:
+            if self._server.resume(connection):
+                self._sends.start(connection, time.monotonic())
+            if connection.exchange is None:
+                self._sends.cancel(connection)
+                if self._settle(connection):
+                    self._advance(connection)
+        elif state is State.LINGERING:
+            self._discard(connection)
+        elif state is State.CALLING:
+            self._watch(connection, 0)  # its call is under way in a thread: what it sends now can wait
+
+    def _watch(self, connection: Connection, mask: int) -> None:
+        """Watch a connection for `mask`; 0 for not at all, because a hang-up would be told all the same."""
+        if connection.mask == mask:
+            return
+        if not mask:
+            self._poller.unregister(connection.fd)
+        elif connection.mask:
+            self._poller.modify(connection.fd, mask)
+        else:
+            self._poller.register(connection.fd, mask)
+        connection.mask = mask
+
+    # -- connections come
+
+    def accepted(self, sock: socket.socket, listener: socket.socket) -> None:
+        """A new connection: most have sent their request already (TCP_DEFER_ACCEPT), so read at once."""
+        if len(self.open) >= self._limits.connections and not self._close_idlest():
+            sock.close()
+            return
+        self._serial += 1
+        peer = server = ("", 0)
+        if sock.family != socket.AF_UNIX:
+            try:
+                peer = sock.getpeername()[:2]
+                server = sock.getsockname()[:2]
+            except OSError:
+                sock.close()  # ENOTCONN: reset before it was accepted, not a byte was read
+                return
+        connection = Connection(
+            sock,
+            http1.Connection(self._http_limits),
+            serial=self._serial,
+            entry=self._ledger.open(),
+            peer=peer,
+            server=server,
+            environ=connection_environ(self._environ, peer, server),
+            policy=self._server,
+            response_spool=self._limits.response_spool,
+            send_timeout=self._limits.send_timeout,
+        )
+        self.open[connection.fd] = connection
+        self._words[self._row + at.R_CONNECTIONS] = len(self.open)
+        self._heads.start(connection, time.monotonic())
+        self._read(connection)
+        if connection.state is State.READING and not connection.mask:
+            self._watch(connection, READ)
+
+    def _close_idlest(self) -> bool:
+        """Make room at ``--worker-connections``: the connection that has idled longest goes."""
+        connection = self._idle.oldest()
+        if connection is not None:
+            self._idle.cancel(connection)
+            self._close(connection)
+            return True
+        connection = self._heads.oldest()
+        if connection is not None:
+            self._heads.cancel(connection)
+            self._header_timeout(connection)
+        return len(self.open) < self._limits.connections
+
+    # -- requests come
+
+    def _read(self, connection: Connection) -> None:
+        exchange = connection.exchange
+        fresh = exchange is None
+        if exchange is None:
+            exchange = connection.exchange = self._ledger.begin(connection)
+        try:
+            data = connection.sock.recv(RECEIVE_SIZE)
+        except (BlockingIOError, InterruptedError):
+            if fresh:
+                self._no_request(connection)
+            return
+        except OSError:
+            if fresh:
+                self._no_request(connection)
+                self._close(connection)
+            else:
+                self._left_early(connection)
+            return
+        if fresh:
+            if not data:
+                self._no_request(connection)
+                self._close(connection)
+                return
+            (self._last_chances if self.winding_down else self._idle).cancel(connection)
+        connection.http.receive(data)
+        self._advance(connection)
+
+    def _no_request(self, connection: Connection) -> None:
+        exchange = connection.exchange
+        assert exchange is not None
+        self._ledger.cancel(connection, exchange)
+        connection.exchange = None
+
+    def _advance(self, connection: Connection) -> None:
+        """Read on: have what is complete answered, until a call is under way or more bytes are needed."""
+        while True:
+            try:
+                complete = self._parse(connection)
+            except RemoteProtocolError as error:
+                self._broken(connection, error)
+                return
+            if not complete:
+                if connection.http.idle:  # empty lines between requests (RFC 9112 2.2) are none
+                    self._no_request(connection)
+                    self._rest(connection)
+                else:
+                    self._await_more(connection)
+                return
+            if connection.http.buffered:
+                self._look_ahead(connection)
+            if not self._call(connection):
+                return
+
+    def _parse(self, connection: Connection) -> bool:
+        """Take the parser's events; True when the request under way is complete.
+
+        :raises RemoteProtocolError: it broke a rule, or the client left inside it.
+        """
+        while (event := connection.http.next_event()) is not None:
+            if type(event) is http1.Request:
+                if not event.has_body:
+                    self._server.head_complete(connection, event, QUEUED)
+                    return True
+                self._expect_body(connection, event)
+            elif type(event) is http1.Data:
+                assert connection.body is not None
+                connection.body.append(event.data)
+            else:
+                self._ledger.phase(connection, QUEUED)
+                return True
+        return False
+
+    def _look_ahead(self, connection: Connection) -> None:
+        """Requests came in one piece with the one that is about to be answered (pipelining).
+
+        Their bytes have been read, so each gets its entry now: were the worker killed in the call, each would
+        have its record.
+        """
+        first = connection.take_request()
+        while connection.http.buffered and not self._ledger.full:
+            connection.entry = self._ledger.open()
+            connection.exchange = self._ledger.begin(connection)
+            waiting = Waiting(connection)
+            connection.waiting.append(waiting)
+            try:
+                waiting.complete = self._parse(connection)
+            except RemoteProtocolError as error:
+                waiting.error = error
+            waiting.request, waiting.body = connection.request, connection.body
+            connection.request = connection.body = None
+            if not waiting.complete:
+                break
+        connection.give_request(first)
+
+    def _next_waiting(self, connection: Connection) -> bool:
+        """Go on with the next request that was read ahead; True when its successor's bytes wait."""
+        waiting = connection.waiting.popleft()
+        self._ledger.close(connection.entry)
+        connection.give_request(waiting)
+        connection.state = State.READING
+        if waiting.error is not None:
+            self._broken(connection, waiting.error)
+            return False
+        if waiting.complete:
+            return self._call(connection)
+        self._watch(connection, READ)
+        return True
+
+    def _await_more(self, connection: Connection) -> None:
+        now = time.monotonic()
+        if connection.http.in_body:
+            self._bodies.start(connection, now)
+        elif connection.exchange is not None:
+            self._heads.start_once(connection, now)
+
+    def _expect_body(self, connection: Connection, request: http1.Request) -> None:
+        self._server.head_complete(connection, request, BODY)
+        self._heads.cancel(connection)
+        connection.body = BodyBuffer(self._limits.body_spool)
+        if request.expect_continue:
+            try:
+                connection.sock.send(CONTINUE)
+            except OSError:
+                pass  # the next read tells what is wrong with the client
+
+    def _call(self, connection: Connection) -> bool:
+        """Have the request answered; True when the next one's bytes should be looked at."""
+        self._heads.cancel(connection)
+        self._bodies.cancel(connection)
+        connection.state = State.CALLING
+        if not self._runner.start(connection):
+            return False
+        return self._settle(connection)
+
+    def called_back(self, connection: Connection) -> None:
+        """A call that ran in a thread is over."""
+        if self._settle(connection):
+            self._advance(connection)
+
+    # -- answers go
+
+    def _settle(self, connection: Connection) -> bool:
+        """After a call or a send: go on with the connection; True when a next request's bytes wait."""
+        if connection.exchange is not None:
+            connection.state = State.SENDING
+            self._watch(connection, WRITE)
+            self._sends.start(connection, time.monotonic())
+            return False
+        self._count()
+        connection.state = State.READING
+        if connection.ended:
+            self._close(connection)
+            return False
+        if connection.waiting and connection.keep:
+            return self._next_waiting(connection)
+        if not connection.keep:
+            self._linger(connection)
+            return False
+        self._watch(connection, READ)
+        if connection.http.buffered:
+            connection.exchange = self._ledger.begin(connection)
+            return True
+        self._rest(connection)
+        return False
+
+    def _rest(self, connection: Connection) -> None:
+        (self._last_chances if self.winding_down else self._idle).start(connection, time.monotonic())
+
+    def _count(self) -> None:
+        self._server.may_keep = self._runner.may_keep()
+        self._served()
+
+    # -- requests and answers that fail
+
+    def _broken(self, connection: Connection, error: RemoteProtocolError) -> None:
+        if isinstance(error, http1.ClientClosed):
+            self._left_early(connection)
+            return
+        self._refuse(connection, error)
+
+    def _refuse(self, connection: Connection, error: RemoteProtocolError) -> None:
+        self._heads.cancel(connection)
+        self._bodies.cancel(connection)
+        self._server.refuse(connection, error)
+        self._settle(connection)
+
+    def _left_early(self, connection: Connection) -> None:
+        self._server.client_left_early(
+            connection, Phase.BODY if connection.body is not None else Phase.HEADER
+        )
+        self._count()
+        self._close(connection)
+
+    def _header_timeout(self, connection: Connection) -> None:
+        if connection.exchange is None:
+            self._close(connection)  # not a byte came: there is no request
+        else:
+            self._refuse(connection, connection.http.time_out())
+
+    # -- connections go
+
+    def _linger(self, connection: Connection) -> None:
+        """Close so that a reset cannot destroy the answer: RFC 9112 section 9.6.
+
+        The client reads the end, and what it still sends is read and thrown away for a while.
+        """
+        if connection.http.at_eof:
+            self._close(connection)
+            return
+        self._drop_waiting(connection)
+        try:
+            connection.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._close(connection)
+            return
+        connection.state = State.LINGERING
+        self._idle.cancel(connection)
+        self._watch(connection, READ)
+        self._lingers.start(connection, time.monotonic())
+
+    def _drop_waiting(self, connection: Connection) -> None:
+        """The connection ends before the requests that were read ahead could be answered."""
+        while connection.waiting:
+            self._ledger.close(connection.entry)
+            connection.give_request(connection.waiting.popleft())
+            self._server.unanswered(connection)
+            self._served()
+
+    def _discard(self, connection: Connection) -> None:
+        try:
+            data = connection.sock.recv(RECEIVE_SIZE)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data = b""
+        connection.discarded += len(data)
+        if not data or connection.discarded > LINGER_BYTES:
+            self._close(connection)
+
+    def _close(self, connection: Connection) -> None:
+        self._drop_waiting(connection)
+        for deadlines in (
+            self._idle,
+            self._heads,
+            self._bodies,
+            self._sends,
+            self._lingers,
+            self._last_chances,
+        ):
+            deadlines.cancel(connection)
+        self._watch(connection, 0)
+        del self.open[connection.fd]
+        self._ledger.close(connection.entry)
+        connection.release()
+        self._words[self._row + at.R_CONNECTIONS] = len(self.open)
+
+    # -- deadlines and the end
+
+    def look_at_deadlines(self, now: float) -> None:
+        """End what took too long by `now` (CLOCK_MONOTONIC, seconds)."""
+        for connection in self._idle.expired(now):
+            self._linger(connection)
+        for connection in self._heads.expired(now):
+            self._header_timeout(connection)
+        for connection in self._bodies.expired(now):
+            self._refuse(connection, connection.http.time_out())
+        for connection in self._sends.expired(now):
+            self._server.reader_timed_out(connection)
+            self._count()
+            self._close(connection)
+        for connection in self._lingers.expired(now):
+            self._close(connection)
+        for connection in self._last_chances.expired(now):
+            self._close(connection)
+
+    def wind_down(self) -> None:
+        """Idle connections get a last chance; what is under way is finished."""
+        self.winding_down = True
+        now = time.monotonic()
+        for connection in self.open.values():
+            if connection.state is State.READING and connection.exchange is None:
+                self._idle.cancel(connection)
+                self._heads.cancel(connection)
+                self._last_chances.start(connection, now)
+
+    def quit(self) -> None:
+        """End all now: what is under way is recorded as ended by the shutdown."""
+        for connection in list(self.open.values()):
+            if connection.state is State.CALLING:
+                continue  # its thread has it; the collector makes its record from its entry
+            if connection.exchange is not None:
+                self._server.shut_down(connection)
+            self._close(connection)
