@@ -26,9 +26,11 @@ def run(settings: Settings) -> int:
     from logserve.arbiter.signals import SignalQueue
     from logserve.arbiter.supervisor import Supervisor
     from logserve.arbiter.titles import set_title
+    from logserve.logs import redact
     from logserve.shm.layout import BOOT_ID_SIZE
 
     enter(settings)
+    redact.configure(settings.redact_header, settings.redact_query)  # every process inherits it
     config = load_logging(settings)
     signals = SignalQueue()
     try:

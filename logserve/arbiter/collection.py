@@ -142,6 +142,7 @@ class Collection:
     def died(self, status: int) -> str | None:
         """Take note that it was reaped; why it ended, None where it was told to and said that all is written."""
         stopped = self.life is CollectorLife.STOPPING and status == 0
+        worked = self.life is CollectorLife.READY
         self.life = collector_next(self.life, CollectorEvent.DIED)
         self.pid = 0
         self.deadline = None
@@ -150,7 +151,7 @@ class Collection:
             return None
         now = time.monotonic()
         self.failures = backoff.failures_after(self.failures, now - self._started, in_order=False)
-        self.restart_at = now + backoff.delay(self.failures)
+        self.restart_at = now + backoff.delay(self.failures, worked=worked)  # the rings fill meanwhile
         code = os.waitstatus_to_exitcode(status)
         return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
 

@@ -13,7 +13,7 @@ from typing import Any
 from logserve.arbiter.generations import Generation
 from logserve.arbiter.resources import ARBITER_SLOT, Resources
 from logserve.errors import AppError, BootError, LogserveError
-from logserve.logs import adopt, redact, runtime
+from logserve.logs import adopt, runtime
 from logserve.logs.config import configure_worker
 from logserve.logs.origin import Origin
 from logserve.wsgi.importer import load_app
@@ -35,7 +35,6 @@ def load(
         registrar_function=register,
         socket_for_children=resources.for_children,
     )
-    redact.configure(settings.redact_header, settings.redact_query)
     configure_logging(generation)
     if settings.adopt_handlers:
         adopt.enable(settings.app)

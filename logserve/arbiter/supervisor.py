@@ -38,6 +38,7 @@ from logserve.arbiter.worker import Worker
 from logserve.channel import Channel
 from logserve.errors import BootError, ConfigurationError, LogserveError
 from logserve.logs.config import LoggingConfig
+from logserve.logs.config.own import import_own
 from logserve.settings.table import MAX_WORKERS
 
 ADOPTION_TIMEOUT: Final = 10.0
@@ -379,6 +380,7 @@ class Supervisor:
                 self._event(ServerEvent.BOOT_FAILED)
                 return
         # What every worker needs is loaded once, after the collector's fork, and shared from then on.
+        import_own(generation.config.data)
         importlib.import_module("logserve.workers.process")
         gc.collect()
         gc.freeze()
@@ -423,7 +425,7 @@ class Supervisor:
             log.complain(f"the collector {problem} while it wrote the last log records; some may be missing")
             self._event(ServerEvent.COLLECTOR_DONE)
             return
-        logger.critical("the collector %s; another takes over, no record is lost", problem)
+        logger.critical("the collector %s; another goes on where it was", problem)
         self._event(ServerEvent.COLLECTOR_DIED)
 
     def _stop_collector(self) -> None:

@@ -18,6 +18,7 @@ from logserve.logs.access.outcome import Outcome
 from logserve.logs.context import parse_traceparent
 from logserve.logs.origin import Origin
 from logserve.shm import layout as at
+from logserve.shm import scoreboard
 from logserve.shm.layout import Phase
 from logserve.shm.ring import Producer
 from logserve.shm.wake import Wakeup
@@ -38,7 +39,8 @@ Encode = Callable[[Exchange], "list[tuple[int, bytes]]"]
 class Finisher:
     """One dead segment on its way to being settled.
 
-    :param cause: the arbiter's account of the death: ``kind``, ``signal``, ``exit``.
+    :param cause: the arbiter's account of the death: ``kind``, ``signal``, ``exit``, and where there are some
+        ``timed_out``: the seqs of the requests that the worker had found to run past ``--timeout``.
     :param encoder: makes the access record's encoder for the worker's origin; called if there is anything to
         record.
     """
@@ -54,19 +56,14 @@ class Finisher:
         self.since = time.monotonic()
         self._outcome = _OUTCOMES.get(str(cause.get("kind")), Outcome.WORKER_KILLED)
         self._signal = str(cause.get("signal") or "")
+        self._timed_out = frozenset(cause.get("timed_out", ()))
         self._died = time.monotonic_ns()
         self._make_encoder = encoder
         self._encode: Encode | None = None
         self._producer = Producer(reader.segment, wakeup, 0.0)
         segment = reader.segment
         self._origin = Origin(segment.boot_id, segment.slot, segment.incarnation, reader.process_id())
-        first = at.HEADER_SIZE // 8
-        last = first + segment.entries * at.ENTRY_WORDS
-        self._entries = [
-            entry
-            for entry in range(first, last, at.ENTRY_WORDS)
-            if reader.words[entry + at.E_PHASE] or reader.words[entry + at.E_PREPARED]
-        ]
+        self._entries = scoreboard.used(segment)
         # What stands beyond HEAD comes first: the next frame would be placed over it.
         self._entries.sort(key=lambda entry: reader.words[entry + at.E_PREPARED] <= reader.head)
 
@@ -111,58 +108,25 @@ class Finisher:
                 return None
         return end
 
-    def _exchange(self, entry: int) -> Exchange:
+    def _exchange(self, position: int) -> Exchange:
         """What the scoreboard knows of a request."""
-        words = self.reader.words
+        entry = scoreboard.read(self.reader.segment, position)
         exchange = Exchange(
-            self._origin,
-            words[entry + at.E_SEQ],
-            words[entry + at.E_CONNECTION],
-            words[entry + at.E_NUMBER],
-            words[entry + at.E_BEGIN],
-            words[entry + at.E_BEGIN_WALL],
+            self._origin, entry.seq, entry.connection, entry.number, entry.begin, entry.begin_wall
         )
         exchange.end = max(self._died, exchange.begin)
-        exchange.phase = Phase(min(words[entry + at.E_PHASE], max(Phase)))
-        exchange.status = words[entry + at.E_SENT] >> 48
-        exchange.body_sent = words[entry + at.E_SENT] & 0xFFFFFFFFFFFF
-        exchange.outcome = self._outcome
+        exchange.phase = entry.phase
+        exchange.status = entry.status
+        exchange.body_sent = entry.body_sent
+        exchange.outcome = Outcome.TIMEOUT_REQUEST if entry.seq in self._timed_out else self._outcome
         exchange.signal = self._signal
-        line, trace, peer, identifier = self._texts(entry)
-        read_request_line(exchange, line)
-        read_peer(exchange, peer)
-        parent = parse_traceparent(trace)
+        exchange.method, exchange.target, exchange.version = entry.method, entry.target, entry.version
+        exchange.client_ip, exchange.client_port = entry.client
+        parent = parse_traceparent(entry.trace)
         if parent is not None:
             exchange.trace_id, exchange.parent_id = parent
-        exchange.request_id = identifier or self._origin.access_id(exchange.seq)
+        exchange.request_id = entry.request_id or self._origin.access_id(exchange.seq)
         return exchange
-
-    def _texts(self, entry: int) -> list[str]:
-        lengths = self.reader.words[entry + at.E_LENGTHS]
-        start = entry * 8 + at.E_TEXT_OFFSET
-        end = start + at.E_TEXT_SIZE
-        texts = []
-        for shift in (0, 16, 32, 48):
-            stop = min(start + (lengths >> shift & 0xFFFF), end)
-            texts.append(bytes(self.reader.segment.memory[start:stop]).decode("latin-1"))
-            start = stop
-        return texts
-
-
-def read_request_line(exchange: Exchange, line: str) -> None:
-    """Take a request line apart that may be cut anywhere."""
-    method, _, rest = line.rstrip("\r\n").partition(" ")
-    target, _, protocol = rest.partition(" ")
-    exchange.method = method
-    exchange.target = target
-    exchange.version = protocol.removeprefix("HTTP/") if protocol.startswith("HTTP/") else ""
-
-
-def read_peer(exchange: Exchange, peer: str) -> None:
-    """Take ``"ip port"`` apart; a unix socket has neither."""
-    address, _, port = peer.partition(" ")
-    exchange.client_ip = address
-    exchange.client_port = int(port) if port.isdecimal() else 0
 
 
 class AccessEncoders:

@@ -6,6 +6,8 @@ with a copied context (``contextvars.copy_context().run``) and in tasks inherit 
 
 from __future__ import annotations
 
+import functools
+import logging
 import re
 from contextvars import ContextVar, Token
 from random import SystemRandom
@@ -66,6 +68,37 @@ def set_current(exchange: Exchange | None) -> Token[Exchange | None]:
 def current_exchange() -> Exchange | None:
     """The exchange of the request that this code runs for."""
     return _current.get()
+
+
+def add_request_ids(fields: dict[str, Any], exchange: Exchange) -> None:
+    """Give a LogRecord's attributes the ids of its request, unless the application's `extra` has such names."""
+    if "request_id" not in fields:
+        fields["request_id"] = exchange.request_id
+        if exchange.trace_id:
+            fields.setdefault("trace_id", exchange.trace_id)
+            fields.setdefault("span_id", exchange.span_id)
+
+
+def stamp_all_records() -> None:
+    """Have every record that is made during a request carry its ids, whatever handler takes it.
+
+    A wrapper of ``Logger.makeRecord``, and no log record factory: with that, an application's
+    ``extra={"request_id": ...}`` would raise KeyError.
+    """
+    if getattr(logging.Logger.makeRecord, "logserve", False):
+        return
+    make_record = logging.Logger.makeRecord
+
+    @functools.wraps(make_record)
+    def stamped(*arguments: Any, **named: Any) -> logging.LogRecord:
+        record = make_record(*arguments, **named)
+        exchange = _current.get()
+        if exchange is not None:
+            add_request_ids(record.__dict__, exchange)
+        return record
+
+    stamped.logserve = True  # type: ignore[attr-defined]
+    logging.Logger.makeRecord = stamped  # type: ignore[method-assign]
 
 
 class CurrentRequest:

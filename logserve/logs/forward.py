@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from logserve.logs import runtime
 from logserve.logs.access.exchange import Exchange
-from logserve.logs.context import current_exchange
+from logserve.logs.context import add_request_ids, current_exchange
 from logserve.logs.record import encode_record, exception_text, safe_message, safe_repr
 from logserve.shm.layout import Kind
 
@@ -216,11 +216,8 @@ def stamp(record: logging.LogRecord) -> None:
             fields["event_id"] = own.origin.access_id(own.seq)
         else:
             fields["event_id"] = runtime.record_id()
-    if exchange is not None and "request_id" not in fields:
-        fields["request_id"] = exchange.request_id
-        if exchange.trace_id:
-            fields.setdefault("trace_id", exchange.trace_id)
-            fields.setdefault("span_id", exchange.span_id)
+    if exchange is not None:
+        add_request_ids(fields, exchange)
 
 
 def format_safely(formatter: logging.Formatter, record: logging.LogRecord) -> str:

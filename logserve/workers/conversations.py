@@ -7,6 +7,7 @@ What to do when a connection's socket is ready, or one of its deadlines has pass
 
 from __future__ import annotations
 
+import math
 import socket
 import time
 from collections.abc import Callable
@@ -418,6 +419,7 @@ class Conversations:
 
     def look_at_deadlines(self, now: float) -> None:
         """End what took too long by `now` (CLOCK_MONOTONIC, seconds)."""
+        self._server.look_back(now)
         for connection in self._idle.expired(now):
             self._linger(connection)
         for connection in self._heads.expired(now):
@@ -445,6 +447,7 @@ class Conversations:
 
     def quit(self) -> None:
         """End all now: what is under way is recorded as ended by the shutdown."""
+        self._server.look_back(math.inf)
         for connection in list(self.open.values()):
             if connection.state is State.CALLING:
                 continue  # its thread has it; the collector makes its record from its entry

@@ -87,6 +87,7 @@ class Loop:
                 break
             acceptor.return_if_due(now)
             timeout = self._timeout()
+        self.conversations.quit()
         self._ledger.flush()
 
     def _dispatch(self, events: list[tuple[int, int]]) -> None:
@@ -134,4 +135,3 @@ class Loop:
     def quit(self) -> None:
         """Stop now."""
         self._ended = True
-        self.conversations.quit()

@@ -14,9 +14,10 @@ from typing import Any, Final
 
 from logserve import http1
 from logserve.errors import AppError, BootError, ConfigurationError, LogserveError
-from logserve.logs import adopt, capture, redact, runtime
+from logserve.logs import adopt, capture, runtime
 from logserve.logs.access.plan import AccessPlan
 from logserve.logs.config import configure_worker
+from logserve.logs.context import stamp_all_records
 from logserve.logs.names import ACCESS
 from logserve.logs.origin import Origin
 from logserve.settings import Settings
@@ -75,8 +76,8 @@ def run(start: WorkerStart) -> int:
     start.channel.send({"op": "booted"})
     try:
         loop.run()
-    except QuickStop:
-        loop.quit()
+    except QuickStop:  # it came just as the call ended
+        loop.conversations.quit()
     words[row + at.R_STATE] = WorkerState.STOPPING
     assert interrupt.runner is not None
     interrupt.runner.stop()
@@ -111,9 +112,9 @@ def _install_logging(start: WorkerStart, origin: Origin) -> Producer:
     runtime.install(
         producer, origin, registrar_function=_registrar(start), socket_for_children=start.child_socket
     )
-    redact.configure(settings.redact_header, settings.redact_query)
     configure_worker(start.config, start.sinks)
     capture.install()
+    stamp_all_records()
     if settings.adopt_handlers:
         adopt.enable(settings.app)
     return producer

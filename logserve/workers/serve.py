@@ -14,6 +14,7 @@ from typing import Any
 from logserve import http1
 from logserve.errors import RemoteProtocolError
 from logserve.http1.response import error_response
+from logserve.logs import redact
 from logserve.logs.access.exchange import Exchange
 from logserve.logs.access.outcome import Outcome, outcome_of
 from logserve.logs.capture import ErrorsStream
@@ -21,6 +22,7 @@ from logserve.logs.context import new_span_id, parse_traceparent, set_current, w
 from logserve.shm.layout import Phase
 from logserve.workers.connection import ClientGone, Connection
 from logserve.workers.ledger import APPLICATION, SENDING, Ledger
+from logserve.workers.protocol_log import ProtocolLog
 from logserve.wsgi.body import BodyBuffer
 from logserve.wsgi.environ import request_environ
 from logserve.wsgi.response import Response
@@ -28,7 +30,6 @@ from logserve.wsgi.traceback import application_frames
 
 _monotonic_ns = time.monotonic_ns
 log = logging.getLogger("logserve.error")
-http_log = logging.getLogger("logserve.http")
 
 
 class QuickStop(BaseException):
@@ -48,12 +49,17 @@ class Server:
         self.application = application
         self.ledger = ledger
         self._errors = errors
+        self._protocol_log = ProtocolLog()
         self.may_keep = True
         """Whether connections should be kept alive just now; see :class:`KeepPolicy`."""
         self.in_application = False
         """Whether a call runs; where they run in several threads it says nothing."""
         self._id_field = "HTTP_" + request_id_header.upper().replace("-", "_")
         self._id_prefix = request_id_header.encode("latin-1") + b": "
+
+    def look_back(self, now: float) -> None:
+        """What is due from time to time, at `now` (CLOCK_MONOTONIC, seconds)."""
+        self._protocol_log.summarise(now)
 
     # -- before the call
 
@@ -153,7 +159,7 @@ class Server:
                 type(error).__name__,
                 "after the response's headers" if started else "before the response's headers",
                 exchange.method,
-                exchange.target,
+                redact.active().url(exchange.target),
                 exc_info=(type(error), error, application_frames(error)),
             )
         exchange.reason = "after_headers" if started else "before_headers"
@@ -265,8 +271,8 @@ class Server:
         exchange.phase = Phase.SENDING
         if not connection.sent:
             exchange.status = 0  # nothing of the answer went out
-        http_log.info(
-            "%s: %s %s", gone, exchange.method, exchange.target, extra={"event.reason": exchange.reason}
+        self._protocol_log.tell(
+            exchange, logging.INFO, f"{gone}: {exchange.method} {redact.active().url(exchange.target)}"
         )
         self.abort(connection)
 
@@ -278,7 +284,7 @@ class Server:
         exchange.reason = "client_closed"
         exchange.phase = phase
         self._fill_partial(connection, exchange)
-        http_log.info("the client left inside its request", extra={"event.reason": "client_closed"})
+        self._protocol_log.tell(exchange, logging.INFO, "the client left inside its request")
         self.abort(connection)
 
     def reader_timed_out(self, connection: Connection) -> None:
@@ -320,10 +326,8 @@ class Server:
         else:
             exchange.outcome = Outcome.MALFORMED
         exchange.reason = error.reason
-        set_current(exchange)
-        http_log.warning("%s", error, extra={"event.reason": error.reason})
+        self._protocol_log.tell(exchange, logging.WARNING, str(error))
         self.send_error(connection, error.status, error.reason)
-        set_current(None)
 
     def _fill_partial(self, connection: Connection, exchange: Exchange) -> None:
         if connection.body is not None:

@@ -5,6 +5,7 @@ The deadlines are short here, and what is awaited is their effect; no test measu
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Iterator
 
@@ -12,7 +13,7 @@ import pytest
 
 from tests.apps.blocks import BLOCK
 from tests.support.gate import Gate
-from tests.support.journal import value
+from tests.support.journal import Record, value
 from tests.support.server import Server, running
 from tests.support.wire import Client, request_bytes
 
@@ -54,14 +55,23 @@ def timed_out(client: Client) -> None:
     client.expect_end()
 
 
-@pytest.mark.parametrize("start", [b"G", b"GET / HTTP/1.1\r\nHost: te", b"GET / HTTP/1.1\r\nHost: test\r\n"])
-def test_a_header_that_does_not_arrive_in_time(hasty: Server, start: bytes) -> None:
-    with hasty.watch() as watch, hasty.connect() as client:
-        client.send(start)
-        timed_out(client)
-    record = watch.one()
-    assert value(record, "http.response.status_code") == 408
-    assert value(record, "logserve.outcome") == "timeout_header"
+def each_times_out(server: Server, starts: list[bytes]) -> list[Record]:
+    """Send each on a connection of its own, all at once; each gets a 408 and one record."""
+    with server.watch() as watch, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(server.connect()) for _ in starts]
+        for client, start in zip(clients, starts, strict=True):
+            client.send(start)
+        for client in clients:
+            timed_out(client)
+    records = watch.exactly(len(starts))
+    assert {value(record, "http.response.status_code") for record in records} == {408}
+    return records
+
+
+def test_a_header_that_does_not_arrive_in_time(hasty: Server) -> None:
+    starts = [b"G", b"GET / HTTP/1.1\r\nHost: te", b"GET / HTTP/1.1\r\nHost: test\r\n"]
+    records = each_times_out(hasty, starts)
+    assert {value(record, "logserve.outcome") for record in records} == {"timeout_header"}
 
 
 def test_a_header_on_a_kept_connection_has_its_own_deadline(hasty: Server) -> None:
@@ -80,22 +90,16 @@ def test_a_trickle_does_not_renew_the_header_deadline(hasty: Server) -> None:
     assert value(watch.one(), "logserve.outcome") == "timeout_header"
 
 
-@pytest.mark.parametrize("body", [b"", b"12345"])
-def test_a_body_that_stops(hasty: Server, body: bytes) -> None:
-    with hasty.watch() as watch, hasty.connect() as client:
-        client.send(request_bytes("/echo", "POST", [("Content-Length", "10")], body))
-        timed_out(client)
-    record = watch.one()
-    assert value(record, "logserve.outcome") == "timeout_body"
-    assert value(record, "http.request.body.bytes") == len(body)
-    assert value(record, "url.path") == "/echo"
-
-
-def test_a_chunked_body_that_stops(hasty: Server) -> None:
-    with hasty.watch() as watch, hasty.connect() as client:
-        client.send(request_bytes("/echo", "POST", [("Transfer-Encoding", "chunked")], b"5\r\n12"))
-        timed_out(client)
-    assert value(watch.one(), "logserve.outcome") == "timeout_body"
+def test_a_body_that_stops(hasty: Server) -> None:
+    starts = [
+        request_bytes("/echo", "POST", [("Content-Length", "10")]),
+        request_bytes("/echo", "POST", [("Content-Length", "10")], b"12345"),
+        request_bytes("/echo", "POST", [("Transfer-Encoding", "chunked")], b"5\r\n12"),
+    ]
+    records = each_times_out(hasty, starts)
+    assert {value(record, "logserve.outcome") for record in records} == {"timeout_body"}
+    assert {value(record, "url.path") for record in records} == {"/echo"}
+    assert sorted(value(record, "http.request.body.bytes") for record in records) == [0, 2, 5]
 
 
 def test_a_body_that_makes_progress_is_waited_for(hasty: Server) -> None:
@@ -115,21 +119,16 @@ def test_a_kept_connection_is_closed_without_an_answer(hasty: Server) -> None:
     watch.one()
 
 
-def test_a_client_that_reads_nothing_is_cut_off(hasty: Server) -> None:
-    """The answer is beyond the spool, so the application is held too."""
+def test_a_client_that_reads_nothing_is_cut_off(hasty: Server, module_gate: Gate) -> None:
+    """The answer is beyond the spool, so the application is held too, and let go of with the connection."""
+    before = len(module_gate.told("closed"))
     with hasty.watch() as watch, hasty.connect(receive_buffer=65536) as client:
         client.send(request_bytes("/large/64"))
         record = watch.wait(1)[0]
     assert value(record, "logserve.outcome") == "timeout_send"
     assert value(record, "http.response.status_code") == 200
     assert value(record, "http.response.body.bytes") < 64 * BLOCK
-
-
-def test_the_application_of_a_client_that_reads_nothing_is_let_go(hasty: Server, module_gate: Gate) -> None:
-    before = len(module_gate.told("closed"))
-    with hasty.connect(receive_buffer=65536) as client:
-        client.send(request_bytes("/large/64"))
-        taken = int(module_gate.wait_told("closed", before + 1)[before])
+    taken = int(module_gate.wait_told("closed", before + 1)[before])
     assert 4 <= taken < 64
 
 

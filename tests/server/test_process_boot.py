@@ -8,6 +8,7 @@ from tests.conftest import StartServer
 from tests.support import processes
 from tests.support.server import Server
 from tests.support.waiting import wait_for
+from tests.support.wire import Client
 
 
 def ended(server: Server, status: int) -> str:
@@ -66,19 +67,18 @@ def test_several_workers_that_cannot_boot_say_it_and_go(new_server: StartServer)
     assert "the database is not there" in ended(server, 3)
 
 
-@pytest.mark.parametrize("kind", ["tcp", "unix"])
-def test_an_address_in_use(new_server: StartServer, start_server: StartServer, kind: str) -> None:
-    if kind == "tcp":
-        first = start_server("tests.apps.report")
-        assert not isinstance(first.address, str)
-        bind = f"127.0.0.1:{first.address[1]}"
-    else:
-        first = start_server("tests.apps.report", "--bind", "unix:served.sock")
-        bind = f"unix:{first.directory / 'served.sock'}"
-    output = ended(new_server("tests.apps.report", "--bind", bind), 1)
-    assert bind.removeprefix("unix:") in output
-    assert "Traceback" not in output
-    assert first.get("/").status == 200
+def test_an_address_in_use(new_server: StartServer, start_server: StartServer) -> None:
+    first = start_server("tests.apps.report", "--bind", "127.0.0.1:0", "--bind", "unix:one.sock", listeners=2)
+    taken = [f"127.0.0.1:{first.addresses()[0][1]}", f"unix:{first.directory / 'one.sock'}"]
+    others = [new_server("tests.apps.report", "--bind", bind).spawn() for bind in taken]
+    for bind, other in zip(taken, others, strict=True):
+        other.expect("")
+        assert other.wait_exit() == 1
+        assert bind.removeprefix("unix:") in other.said()
+        assert "Traceback" not in other.said()
+    for address in first.addresses():
+        with Client(address) as client:
+            assert client.request("/").status == 200
 
 
 def test_two_servers_may_share_a_port_that_both_offer(start_server: StartServer) -> None:

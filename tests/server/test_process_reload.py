@@ -47,8 +47,8 @@ def test_a_request_that_was_begun_is_finished_by_the_old_worker(
         server.send(signal.SIGHUP)
         wait_for(lambda: len(server.workers()) == 2 and server.get("/pid").json() != old)
         gate.open("old")
-        answer = client.read_answer()
-        assert (answer.json(), answer.closes) == (old, True)
+        # The new worker may serve a moment before the old one is told to stop, so the answer need not say so yet.
+        assert client.read_answer().json() == old
         client.expect_end()
     (new,) = server.wait_workers(1, but=[old])
     assert server.get("/pid").json() == new

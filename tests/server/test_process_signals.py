@@ -193,21 +193,27 @@ def test_signals_in_a_storm(start_server: StartServer) -> None:
     assert server.wait_exit() == 0
 
 
-@pytest.mark.parametrize("clients", [0, 4])
 def test_nothing_outlives_the_arbiter_and_nothing_is_lost(
-    start_server: StartServer, worker_options: list[str], clients: int
+    start_server: StartServer, worker_options: list[str]
 ) -> None:
     server = start_server(APP, *worker_options, "--workers", "2")
     server.wait_workers(2)
     collector = server.collector()
-    with Load(server, "orphans", clients=clients) as load:
-        if clients:
-            load.wait_more(300)
+    with Load(server, "orphans", clients=4) as load:
+        load.wait_more(300)
         os.kill(server.pid, signal.SIGKILL)
         assert server.wait_exit() == -signal.SIGKILL
         wait_for(lambda: not processes.session_members(server.pid), 20, "the end of workers and collector")
     assert not processes.is_alive(collector)
     settle(load.book, server.access, timeout=0.1)
+
+
+def test_idle_workers_do_not_outlive_the_arbiter(start_server: StartServer) -> None:
+    server = start_server(APP, "--workers", "2")
+    server.wait_workers(2)
+    os.kill(server.pid, signal.SIGKILL)
+    server.wait_exit()
+    wait_for(lambda: not processes.session_members(server.pid), 20, "the end of workers and collector")
 
 
 def test_a_request_that_outlives_the_arbiter_is_finished(
