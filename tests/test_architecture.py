@@ -26,7 +26,8 @@ MAY_IMPORT = {
     "workers": {"http1", "wsgi", "logs", "shm", "settings"},
     "collector": {"logs", "shm"},
     "arbiter": {"workers", "collector", "shm", "logs", "settings", "wsgi.importer"},
-    "cli": {"arbiter", "settings", "logs.config", "wsgi.importer"},
+    "insight": {"logs"},
+    "cli": {"arbiter", "insight", "settings", "logs.config", "wsgi.importer"},
     "__main__": {"cli"},
 }
 """The packages, and for each the packages (or modules of one) that it may import."""

@@ -109,8 +109,10 @@ class Collection:
             channel=theirs,
             wakeup=resources.wakeup,
             intents=resources.intents,
+            backlogs=resources.backlogs,
             child_socket=resources.from_children,
             title=resources.settings.name or resources.settings.app,
+            boot_id=resources.boot_id,
         )
 
         def run() -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from logserve.arbiter.sinks import SinkRegistry
 from logserve.logs.config import LoggingConfig
+from logserve.logs.config.files import configured_files
 
 
 @dataclass(slots=True, eq=False)
@@ -38,7 +39,9 @@ class Generations:
         :raises ConfigurationError: too many handlers.
         """
         self._number += 1
-        sinks = self.registry.assign(self._number, definitions(config))
+        sinks = self.registry.assign(
+            self._number, definitions(config), configured_files(config.data, config.handlers).values()
+        )
         generation = Generation(self._number, config, sinks)
         self.living.append(generation)
         return generation

@@ -166,7 +166,7 @@ class WorkerLife(Enum):
     STOPPING = auto()
     """Was asked to end, gracefully or at once."""
     ABORTED = auto()
-    """Did not answer, and was sent SIGABRT so that faulthandler says where it hangs."""
+    """Did not answer, or end in time, and was sent SIGABRT so that faulthandler says where it hangs."""
     KILLED = auto()
     """Was sent SIGKILL."""
     DEAD = auto()
@@ -219,7 +219,7 @@ WORKER: Final[Mapping[WorkerLife, type_worker_row]] = {
         _W.STOP: (_L.STOPPING, None),
         _W.QUIT: (_L.STOPPING, _K.QUIT),
         _W.SILENT: (_L.STOPPING, None),  # its graceful timeout runs, and ends it
-        _W.OVERDUE: (_L.KILLED, _K.KILL),
+        _W.OVERDUE: (_L.ABORTED, _K.ABORT),
         _W.DIED: (_L.DEAD, None),
     },
     _L.ABORTED: {

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from logserve.arbiter.listeners import Listeners
 from logserve.arbiter.signals import SignalQueue
 from logserve.settings import Settings
+from logserve.shm.backlog import Backlogs
 from logserve.shm.intent import Intents
-from logserve.shm.layout import ROSTER_SLOTS
+from logserve.shm.layout import R_WANTED, ROSTER_SLOTS
 from logserve.shm.ring import Producer
 from logserve.shm.segment import Roster, Segment
 from logserve.shm.wake import Wakeup
@@ -18,8 +19,8 @@ from logserve.shm.wake import Wakeup
 ARBITER_SLOT = ROSTER_SLOTS - 1
 """The slot under which the arbiter's own records are numbered; workers count from 0."""
 
-RING_SIZE = 1 << 18
-"""Bytes of the arbiter's own ring."""
+RING_SIZE = 1 << 20
+"""Bytes of the arbiter's own ring; a record may take an eighth of it, which is what a post-mortem needs."""
 
 
 @dataclass(slots=True)
@@ -37,6 +38,8 @@ class Resources:
     pokes: list[Wakeup] = field(default_factory=list)
     intents: Intents = field(default_factory=Intents.create)
     """What a collector is about to write, for the next one."""
+    backlogs: Backlogs = field(default_factory=Backlogs.create)
+    """What it has put aside for sinks that lag, for the next one, too."""
     memory: Segment = field(init=False)
     producer: Producer = field(init=False)
     from_children: socket.socket = field(init=False)
@@ -52,7 +55,8 @@ class Resources:
         self.from_children, self.for_children = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.from_children.setblocking(False)
         workers = self.settings.workers
-        self.poke(2 * workers if workers > 1 else 1)  # at a reload old and new run side by side
+        self.poke(2 * workers)  # at a reload old and new run side by side
+        self.roster.set(ARBITER_SLOT, R_WANTED, workers)
 
     def poke(self, count: int) -> None:
         """Have a wake-up for each of the first `count` slots; workers know those that were there at their fork."""
@@ -65,6 +69,7 @@ class Resources:
         self.roster.close()
         self.wakeup.close()
         self.intents.close()
+        self.backlogs.close()
         for poke in self.pokes:
             poke.close()
         self.from_children.close()

@@ -32,6 +32,14 @@ ENDING: Final = frozenset({signal.SIGINT, signal.SIGQUIT, signal.SIGTERM})
 """The signals that ask a process to end."""
 
 
+def name_of(number: int) -> str:
+    """A signal's name, real-time ones included (signal(7)): ``SIGKILL``, ``SIGRTMIN+3``."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIGRTMIN+{number - signal.SIGRTMIN}" if number > signal.SIGRTMIN else f"signal {number}"
+
+
 class SignalQueue:
     """The signals that arrived and were not taken yet; `fileno` is readable while there may be some."""
 

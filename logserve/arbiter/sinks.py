@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from logserve.errors import ConfigurationError
+from logserve.logs.config.spec import conflict
 from logserve.shm.layout import MAX_SINKS
 
 
@@ -38,13 +39,17 @@ class SinkRegistry:
         self._users: dict[int, set[int]] = {}  # number -> generations
         self._configured: dict[bytes, int] = {}  # definition -> number
         self._adopted: dict[bytes, Adopted] = {}  # definition -> file
+        self._files: dict[int, dict[str, dict[str, Any]]] = {}  # generation -> filename -> its definition
         self._last = -1
 
-    def assign(self, generation: int, definitions: Mapping[str, Any]) -> dict[str, int]:
+    def assign(
+        self, generation: int, definitions: Mapping[str, Any], files: Iterable[dict[str, Any]] = ()
+    ) -> dict[str, int]:
         """Number the handlers of a generation.
 
         :param definitions: by handler name, everything that makes it what it is (the collector's half of its
             configuration, its formatter and filters included), as plain data.
+        :param files: the descriptions of the files that they write (HandlerSpec).
         :raises ConfigurationError: more than 256 handlers live at once; nothing has changed then.
         """
         sinks: dict[str, int] = {}
@@ -59,19 +64,24 @@ class SinkRegistry:
         except ConfigurationError:
             self.retire(generation)
             raise
+        self._files[generation] = {spec["filename"]: spec for spec in files}
         return sinks
 
     def adopt(self, generation: int, spec: dict[str, Any]) -> Adopted:
         """The file that a worker's own handler writes: the same for the same definition.
 
-        :raises ConfigurationError: this generation has another definition of that file.
+        :raises ConfigurationError: this generation has another definition of that file, of an application's or
+            the configuration's own.
         """
+        configured = self._files.get(generation, {}).get(spec["filename"])
+        if configured is not None:
+            _refuse(conflict(configured, spec, "a handler of --log-config and one of the application's"))
         key = _key(spec)
         adopted = self._adopted.get(key)
         if adopted is None:
             for other in self._adopted.values():
                 if other.spec["filename"] == spec["filename"] and generation in other.generations:
-                    raise ConfigurationError(_conflict(other.spec, spec))
+                    _refuse(conflict(other.spec, spec))
             adopted = self._adopted[key] = Adopted(self._next(), spec)
         adopted.generations.add(generation)
         self._users.setdefault(adopted.sink, set()).add(generation)
@@ -89,6 +99,7 @@ class SinkRegistry:
     def retire(self, generation: int) -> list[int]:
         """Let go of a generation; the numbers that are free now."""
         freed = []
+        self._files.pop(generation, None)
         for sink, generations in list(self._users.items()):
             generations.discard(generation)
             if not generations:
@@ -119,20 +130,6 @@ def _key(definition: object) -> bytes:
     return msgspec.msgpack.encode(definition, order="deterministic", enc_hook=repr)
 
 
-def _conflict(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
-    ours, theirs = _flat(one), _flat(other)
-    names = sorted(name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name))
-    differences = "; ".join(f"{name}: {ours.get(name)!r} and {theirs.get(name)!r}" for name in names)
-    return (
-        f"{one['filename']} is opened by two handlers that differ: {_describe(one)} and {_describe(other)} "
-        f"({differences}); one file has one definition"
-    )
-
-
-def _flat(spec: Mapping[str, Any]) -> dict[str, Any]:
-    return {**{key: spec[key] for key in spec if key != "attributes"}, **spec.get("attributes", {})}
-
-
-def _describe(spec: Mapping[str, Any]) -> str:
-    attributes = ", ".join(f"{key}={value!r}" for key, value in sorted(spec.get("attributes", {}).items()))
-    return f"{str(spec['class']).rpartition('.')[2]}({attributes})"
+def _refuse(problem: str | None) -> None:
+    if problem is not None:
+        raise ConfigurationError(problem)

@@ -9,10 +9,15 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from logserve.arbiter import memory
 from logserve.arbiter.collection import Collection, Ring
 from logserve.arbiter.forking import fork
 from logserve.arbiter.generations import Generation
+from logserve.arbiter.in_flight import Unanswered
+from logserve.arbiter.memory import Memory
+from logserve.arbiter.oom import OomWatch
 from logserve.arbiter.policy import ACTIVE, Member, WorkerEvent, WorkerLife
+from logserve.arbiter.post_mortem import Findings, MemoryUse
 from logserve.arbiter.resources import ARBITER_SLOT, Resources
 from logserve.arbiter.titles import set_title
 from logserve.arbiter.worker import Worker
@@ -23,6 +28,12 @@ from logserve.workers.start import WorkerStart
 
 ABORT_GRACE: Final = 2.0
 """Seconds between SIGABRT and SIGKILL: time for faulthandler to write the stacks."""
+
+LOOK_EVERY: Final = 3.0
+"""Seconds between two looks at the workers' memory, at least; nobody is woken for one."""
+
+LOOK_AHEAD_ENTRIES: Final = 256
+"""Scoreboard entries beside those of the connections, for requests that came in one piece with another."""
 
 QUICK_GRACE: Final = 3.0
 """Seconds that a worker has to end after SIGQUIT, at most."""
@@ -49,6 +60,9 @@ class Staff:
         self._leave = leave
         self._heard = heard
         self._incarnation = 0
+        self._memory = Memory.here()
+        self._oom = OomWatch(self._memory)
+        self._look_at = 0.0
         self._patience_until = 0.0
         self.application: Callable[..., Any] | None = None
         """What ``--preload`` loaded."""
@@ -133,7 +147,7 @@ class Staff:
         self._incarnation += 1
         segment = Segment.create(
             capacity=settings.log_ring_size,
-            entries=settings.worker_connections,
+            entries=settings.worker_connections + LOOK_AHEAD_ENTRIES,
             slot=slot,
             incarnation=self._incarnation,
             boot_id=resources.boot_id,
@@ -152,6 +166,7 @@ class Staff:
             channel=ours,
             started=now,
             faults=_anonymous_file(),
+            oom_mark=self._oom.mark(),
         )
         return worker, theirs
 
@@ -195,23 +210,30 @@ class Staff:
         return max(beat + self._settings.timeout, self._patience_until)
 
     def act_on_time(self, now: float) -> list[Worker]:
-        """Abort the silent, kill the overdue; those that were sent a signal."""
+        """Abort the silent and the overdue, kill who withstands that; those that were sent a signal."""
         acted = []
         for worker in self.workers.values():
             if worker.deadline is not None and now >= worker.deadline:
                 worker.deadline = None
-                if worker.event(WorkerEvent.OVERDUE):
+                if worker.event(WorkerEvent.OVERDUE, now + ABORT_GRACE):
                     acted.append(worker)
             elif self._settings.timeout and worker.life in ACTIVE and now >= self._silent_at(worker):
+                worker.run_state = memory.run_state(worker.pid)
+                _look_at_memory(worker, now)
                 worker.event(WorkerEvent.SILENT, now + ABORT_GRACE)
                 acted.append(worker)
+        if now >= self._look_at and self.workers:
+            self._look_at = now + LOOK_EVERY
+            for worker in self.workers.values():
+                _look_at_memory(worker, now)
         return acted
 
     # ------------------------------------------------------------------------------------------- ending
 
     def stop(self, worker: Worker) -> None:
-        """Let one finish its requests and end."""
-        worker.event(WorkerEvent.STOP, time.monotonic() + self._settings.graceful_timeout)
+        """Let one finish its requests and end; one that is reaped, and whose last messages are heard, has ended."""
+        if worker.pid in self.workers:
+            worker.event(WorkerEvent.STOP, time.monotonic() + self._settings.graceful_timeout)
 
     def stop_all(self) -> None:
         """Let all finish."""
@@ -224,27 +246,50 @@ class Staff:
         for worker in self.workers.values():
             worker.event(WorkerEvent.QUIT, deadline)
 
-    def reap(self) -> Iterable[tuple[Worker, dict[str, Any], int]]:
-        """The workers that have ended: each with its cause and how many requests it answered.
-
-        Their last messages are heard first.
-        """
+    def reap(self) -> Iterable[tuple[Worker, Findings]]:
+        """The workers that have ended, and what was found; their last messages are heard first."""
         for worker in list(self.workers.values()):
-            pid, status = os.waitpid(worker.pid, os.WNOHANG)
+            pid, status, usage = os.wait4(worker.pid, os.WNOHANG)
             if pid:
-                yield worker, *self._bury(worker, status)
+                yield worker, self._bury(worker, status, memory.peak(usage))
 
-    def _bury(self, worker: Worker, status: int) -> tuple[dict[str, Any], int]:
+    def _bury(self, worker: Worker, status: int, peak: int | None) -> Findings:
+        del self.workers[worker.pid]  # the id is no longer its own: nobody may signal it
         self._reader(worker)(selectors.EVENT_READ)
         if worker.channel.fileno() in self._resources.selector.get_map():
             self._resources.selector.unregister(worker.channel)
-        del self.workers[worker.pid]
-        cause = worker.cause(status)
-        requests = self._resources.roster.get(worker.slot, at.R_REQUESTS)
+        findings = self._findings(worker, status, peak)
         worker.event(WorkerEvent.DIED)
         self._resources.roster.clear(worker.slot)
-        self._collection.finish(self._collection.rings[worker.slot, worker.incarnation], cause)
-        return cause, requests
+        self._collection.finish(self._collection.rings[worker.slot, worker.incarnation], findings.cause)
+        return findings
+
+    def _findings(self, worker: Worker, status: int, peak: int | None) -> Findings:
+        """What there is to know, before the collector clears the scoreboard and the next worker takes the row."""
+        roster, now, cause = self._resources.roster, time.monotonic(), worker.cause(status)
+        killed = cause["signal"] == "SIGKILL" and worker.life is not WorkerLife.KILLED
+        return Findings(
+            cause=cause,
+            age=now - worker.started,
+            requests=roster.get(worker.slot, at.R_REQUESTS),
+            unanswered=Unanswered.of(worker.segment, int(now * 1e9)),
+            winding_down=roster.get(worker.slot, at.R_STATE) == at.WorkerState.STOPPING,
+            core_dumped=os.WCOREDUMP(status),
+            memory=MemoryUse(
+                resident=worker.resident,
+                resident_age=now - worker.looked_at,
+                peak=max(peak or 0, worker.resident or 0) or None,  # each is a little behind the other
+                limit=self._memory.limit(),
+                machine=self._memory.of_machine(),
+            ),
+            suspicion=self._oom.examine(worker.oom_mark) if killed else None,
+        )
+
+
+def _look_at_memory(worker: Worker, now: float) -> None:
+    resident = memory.resident(worker.pid)
+    if resident is not None:  # one that has just died holds nothing any more
+        worker.resident, worker.looked_at = resident, now
 
 
 def _lowest_free(taken: Iterable[int]) -> int:

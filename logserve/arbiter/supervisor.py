@@ -26,12 +26,13 @@ from logserve.arbiter.policy import (
     ServerEvent,
     ServerState,
     WorkerEvent,
+    WorkerLife,
     reconcile,
     reload_failed,
     server_next,
 )
 from logserve.arbiter.reload import Reload
-from logserve.arbiter.resources import Resources
+from logserve.arbiter.resources import ARBITER_SLOT, Resources
 from logserve.arbiter.sinks import SinkRegistry
 from logserve.arbiter.staff import Staff
 from logserve.arbiter.worker import Worker
@@ -40,6 +41,7 @@ from logserve.errors import BootError, ConfigurationError, LogserveError
 from logserve.logs.config import LoggingConfig
 from logserve.logs.config.own import import_own
 from logserve.settings.table import MAX_WORKERS
+from logserve.shm.layout import R_WANTED
 
 ADOPTION_TIMEOUT: Final = 10.0
 """Seconds for the collector to open a handler of a preloaded application."""
@@ -124,6 +126,7 @@ class Supervisor:
             logger.info("listening at %s (pid %d)", name, os.getpid(), extra={"listener": name})
         resources.selector.register(resources.signals, selectors.EVENT_READ, lambda _events: None)
         self._collection.add(Ring(resources.memory, os.getpid(), generation=0))
+        _load_what_is_shared(self._first.config)
         self._collection.start()
         while self._state is not ServerState.STOPPED:
             self._reconcile()
@@ -175,10 +178,11 @@ class Supervisor:
     def _act_on_time(self) -> None:
         now = time.monotonic()
         for worker in self._staff.act_on_time(now):
-            what = (
-                "SIGABRT: its heartbeat has stopped" if worker.silent else "SIGKILL: it did not end in time"
+            name = "SIGKILL" if worker.life is WorkerLife.KILLED else "SIGABRT"
+            why = "its heartbeat has stopped" if worker.silent else "it did not end in time"
+            logger.warning(
+                "%s is sent %s: %s", worker.name, name, why, extra={"worker": worker.slot, "signal": name}
             )
-            logger.warning("%s is sent %s", worker.name, what, extra={"worker": worker.slot})
         self._reload.act_on_time(now)
         collection = self._collection
         if collection.deadline is not None and now >= collection.deadline:
@@ -238,6 +242,9 @@ class Supervisor:
                 worker.boot_error = message["exit"], message["message"]
             case "adopt":
                 self._adopt(worker, message)
+            case "timed_out":  # the worker itself has said which request, and where it stands
+                worker.timed_out.append(message["seq"])
+                self._staff.stop(worker)
 
     def _booted(self, worker: Worker) -> None:
         if not worker.event(WorkerEvent.BOOTED) or not worker.booted:
@@ -275,18 +282,17 @@ class Supervisor:
 
     def _bury(self) -> None:
         """Reap what has ended: say so, and decide what follows."""
-        for worker, cause, requests in self._staff.reap():
-            age = time.monotonic() - worker.started
-            death = post_mortem.examine(worker, cause, age, requests)
+        for worker, findings in self._staff.reap():
+            death = post_mortem.examine(worker, findings)
             current = self._current is not None and worker.generation == self._current.number
             again = worker.boot_error is not None and (self._failure is not None or not current)
             level = logging.DEBUG if again else death.level  # one traceback is enough
             logger.log(level, "%s", death.message, extra=death.fields)
             worker.close()
             if current and not worker.recycled:
-                worked = requests > 0
+                worked = findings.requests > 0
                 self._failures = backoff.failures_after(
-                    self._failures, age, in_order=worked and cause["exit"] == 0
+                    self._failures, findings.age, in_order=worked and findings.cause["exit"] == 0
                 )
                 self._pause = backoff.delay(self._failures, worked=worked)
                 self._start_at = time.monotonic() + self._pause
@@ -339,6 +345,7 @@ class Supervisor:
 
     def _resize(self, wanted: int) -> None:
         self._wanted = min(max(1, wanted), MAX_WORKERS)
+        self._resources.roster.set(ARBITER_SLOT, R_WANTED, self._wanted)
         logger.info("%s wanted: %s", _count(self._wanted), self._reason, extra={"workers": self._wanted})
 
     def _reopen(self) -> None:
@@ -379,11 +386,8 @@ class Supervisor:
                 self._current = generation
                 self._event(ServerEvent.BOOT_FAILED)
                 return
-        # What every worker needs is loaded once, after the collector's fork, and shared from then on.
-        import_own(generation.config.data)
-        importlib.import_module("logserve.workers.process")
-        gc.collect()
-        gc.freeze()
+            gc.collect()
+            gc.freeze()
         self._use(generation)
 
     def _register(self, spec: Mapping[str, Any]) -> int:
@@ -469,3 +473,14 @@ def _boot_error(code: int, message: str) -> LogserveError:
     from logserve.errors import AppError
 
     return AppError(message) if code == AppError.exit_code else BootError(message)
+
+
+def _load_what_is_shared(config: LoggingConfig) -> None:
+    """Load before the first fork what the collector and the workers need: they share the memory from then on.
+
+    What is loaded later lies between objects of before, and their pages are shared no longer.
+    """
+    import_own(config.data)
+    importlib.import_module("logserve.workers.process")
+    gc.collect()
+    gc.freeze()

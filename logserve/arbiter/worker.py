@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from logserve.arbiter.policy import WorkerAction, WorkerEvent, WorkerLife, worker_next
+from logserve.arbiter.signals import ENDING, name_of
 from logserve.channel import Channel
 from logserve.shm.segment import Segment
 
@@ -41,6 +42,20 @@ class Worker:
     """Whether it was aborted because its heartbeat stopped."""
     recycled: bool = False
     """Whether the arbiter asked for its end."""
+    hurried: bool = False
+    """Whether it was told to end at once, its requests unfinished."""
+    overdue: bool = False
+    """Whether it was ended because it did not do so in time itself."""
+    timed_out: list[int] = field(default_factory=list)
+    """The seqs of its requests that it found to run past ``--timeout``; each was said in the log."""
+    run_state: str = ""
+    """What its process did when its heartbeat was found to have stopped, by proc_pid_stat(5)."""
+    resident: int | None = None
+    """Bytes that it held in memory when it was last looked at."""
+    looked_at: float = 0.0
+    """When that was."""
+    oom_mark: int = 0
+    """Where the kernel's counter of OOM kills stood when it was forked."""
     boot_error: tuple[int, str] | None = field(default=None)
     """Why it could not boot: the exit code and what it said."""
 
@@ -59,29 +74,48 @@ class Worker:
         if action is not None:
             self.deadline = deadline
             self.recycled = True
+            self._note(event)
             os.kill(self.pid, _SIGNALS[action])  # not reaped yet, so the id is still its own
-        elif self.life is WorkerLife.KILLED or self.life is WorkerLife.DEAD:
+            if action is WorkerAction.ABORT:
+                os.kill(
+                    self.pid, signal.SIGCONT
+                )  # a stopped process takes no signal, and would leave no stacks
+        if self.life is WorkerLife.KILLED or self.life is WorkerLife.DEAD:
             self.deadline = None
-        if event is WorkerEvent.SILENT and self.life is WorkerLife.ABORTED:
-            self.silent = True
         if event is WorkerEvent.BOOTED and self.life is WorkerLife.RUNNING:
             self.booted = True
         return self.life is not before
 
+    def _note(self, event: WorkerEvent) -> None:
+        match event:
+            case WorkerEvent.SILENT:
+                self.silent = True
+            case WorkerEvent.QUIT:
+                self.hurried = True
+            case WorkerEvent.OVERDUE if not self.silent:
+                self.overdue = True
+
     def cause(self, status: int) -> dict[str, Any]:
-        """Why it ended, for the collector, from its wait status (wait(2))."""
+        """Why it ended, for the collector, from its wait status (wait(2)).
+
+        A worker that was told to end and died of something else on the way was not ended by that.
+        """
         code = os.waitstatus_to_exitcode(status)
-        if self.silent:
+        as_told = self.recycled and (self.overdue or code == 0 or -code in ENDING)
+        if self.silent or (as_told and self.timed_out):
             kind = "timeout"
-        elif self.recycled:
+        elif as_told:
             kind = "shutdown"
         else:
             kind = "signal" if code < 0 else "exit"
-        return {
+        cause: dict[str, Any] = {
             "kind": kind,
-            "signal": signal.Signals(-code).name if code < 0 else None,
+            "signal": name_of(-code) if code < 0 else None,
             "exit": code if code >= 0 else None,
         }
+        if kind == "timeout" and self.timed_out:
+            cause["timed_out"] = list(self.timed_out)
+        return cause
 
     def close(self) -> None:
         """Close what this process holds of it, the segment aside."""

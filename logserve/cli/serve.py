@@ -16,7 +16,13 @@ from logserve.settings.layers import all_layers
 
 def main() -> int:
     """Run the command that the process was started with, and return its exit code."""
-    return guarded(serve, sys.argv[1:])
+    arguments = sys.argv[1:]
+    if len(arguments) > 1 and arguments[0] == "logs":
+        from logserve.cli import logs
+
+        if logs.is_meant(arguments):
+            return guarded(logs.run, arguments[1:])
+    return guarded(serve, arguments)
 
 
 def guarded(command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:

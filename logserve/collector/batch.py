@@ -20,10 +20,22 @@ class RingReader:
     thread hands them over; `lock` is held for a few stores.
     """
 
-    __slots__ = ("blocked_since", "lock", "pending", "pid", "position", "replay_until", "segment", "words")
+    __slots__ = (
+        "blocked_since",
+        "is_backlog",
+        "lock",
+        "pending",
+        "pid",
+        "position",
+        "replay_until",
+        "segment",
+        "words",
+    )
 
-    def __init__(self, segment: Segment, pid: int | None) -> None:
+    def __init__(self, segment: Segment, pid: int | None, *, is_backlog: bool = False) -> None:
         self.segment = segment
+        self.is_backlog = is_backlog
+        """Whether this is no producer's ring, but where a sink's frames were put aside."""
         self.words = segment.words
         self._set_pid(pid)
         self.position = segment.words[at.W_TAIL]
@@ -60,6 +72,11 @@ class RingReader:
         """Count a batch as pending, before it is handed to its sink."""
         with self.lock:
             self.pending.setdefault(batch.sink, deque()).append(batch)
+
+    def remove(self, batch: Batch) -> None:
+        """A batch stands here no longer: it was put aside, or given up."""
+        with self.lock:
+            self.pending[batch.sink].remove(batch)
 
     def advance_tail(self) -> None:
         """Give back to the producer what every sink has taken."""
@@ -103,11 +120,11 @@ class RingReader:
 class Batch:
     """Frames of one ring for one sink, in order, from one drain.
 
-    Under its sink's lock: `payloads[index:]` are still to be taken; `reader` is None once they were copied out
-    of the ring.
+    Under its sink's lock: `payloads[index:]` are still to be taken. `sink` is the number by which the ring's
+    cursor is found. `reader` is None once the frames were given up.
     """
 
-    __slots__ = ("end", "ends", "index", "kind", "payloads", "reader", "sink", "start")
+    __slots__ = ("ends", "index", "kind", "payloads", "reader", "sink", "start")
 
     def __init__(
         self,
@@ -124,8 +141,18 @@ class Batch:
         self.payloads = payloads
         self.ends = ends
         self.start = start
-        self.end = ends[-1]
         self.index = 0
+
+    def move(
+        self, reader: RingReader, sink: int, payloads: list[memoryview | bytes], ends: list[int]
+    ) -> None:
+        """What is still to be taken stands in another ring now, behind everything else there."""
+        self.reader, self.sink, self.payloads, self.ends = reader, sink, payloads, ends
+        self.start, self.index = reader.position, 0
+
+    def empty(self) -> None:
+        """Nothing is to be taken any more."""
+        self.reader, self.payloads, self.ends, self.index = None, [], [], 0
 
     @property
     def floor(self) -> int:
@@ -148,3 +175,17 @@ class Local:
     target: int = 0
     written: Callable[[], None] | None = None
     """Called once the sink has taken it."""
+    counted: int = 0
+    """As how many records it counts that are lost if this process dies."""
+
+    @property
+    def count(self) -> int:
+        """How many records and lines it is."""
+        return len(self.records) + len(self.payloads)
+
+    @property
+    def size(self) -> int:
+        """About the bytes of their texts."""
+        return sum(map(len, self.payloads)) + sum(
+            len(record.msg) for record in self.records if isinstance(record.msg, str)
+        )

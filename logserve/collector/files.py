@@ -117,7 +117,7 @@ class LineTarget:
         try:
             handler.doRollover()
             self.rotation_error = None
-        except Exception as error:  # a namer or rotator is the user's code
+        except BaseException as error:  # a namer or rotator is the user's code, and may call sys.exit
             self._rotate_again_at = now + ROTATION_BACKOFF
             self.rotation_error = (
                 error if isinstance(error, OSError) else OSError(f"rotation failed: {error!r}")

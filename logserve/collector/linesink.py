@@ -128,6 +128,7 @@ class LineSink(Sink):
             lines = ()
             if status is not None and batch.reader is not None:
                 self._intents.begin(self.row, self._intent(batch, status, len(data), len(lengths)))
+                self._under_way = len(lengths)
         written, error = target.write(descriptor, data)
         count, whole = whole_lines(lengths, self._resume + written) if error else (len(lengths), 0)
         left = max(0, self._resume + written - whole) if error else 0
@@ -137,6 +138,7 @@ class LineSink(Sink):
         with self.lock:
             if count:
                 self.commit(batch, count)
+            self._under_way = 0
             self._intents.clear(self.row)
         return error
 
@@ -154,7 +156,7 @@ class LineSink(Sink):
         """A record frame as a line; one that cannot be formatted is reported and leaves no line."""
         try:
             return self.target.render(decode_record(payload))
-        except Exception as error:
+        except BaseException as error:  # the formatter's
             self._reporter.failed(self, error)
             return b""
 
@@ -191,7 +193,8 @@ class LineSink(Sink):
                     self.row,
                     Intent(
                         local.state, status.st_dev, status.st_ino, status.st_size, len(data), local.source,
-                        local.sink if local.state == State.REPORT else self.row, local.start, local.target,
+                        local.sink if local.state == State.REPORT else self.row, local.start,
+                        local.target if local.state == State.REPORT else local.counted,
                     ),
                 )  # fmt: skip
             written, error = self.target.write(descriptor, data)
@@ -207,6 +210,8 @@ class LineSink(Sink):
         if local.written is not None and error is None:
             local.written()
             local.written = None
+        if error is None:
+            self._account_for(local)
         self._intents.clear(self.row)
         return error is None or self.target.broken_for_good(error)
 

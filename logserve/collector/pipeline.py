@@ -6,13 +6,16 @@ import logging
 import threading
 import time
 from bisect import bisect_right
+from collections.abc import Mapping
 from typing import Final
 
+from logserve.collector.backlog import Pool
 from logserve.collector.batch import Batch, Local, RingReader
 from logserve.collector.recordsink import RecordSink
 from logserve.collector.report import NO_RING, Reporter
 from logserve.collector.settlement import inherited_by, settle_sink
 from logserve.collector.sink import Sink
+from logserve.logs.emitters import read_lost
 from logserve.logs.record import decode_record
 from logserve.shm import layout as at
 from logserve.shm.intent import Intents, State
@@ -43,20 +46,22 @@ class _Behind:
 class Pipeline:
     """All rings and all sinks; the main thread's."""
 
-    def __init__(self, intents: Intents, reporter: Reporter) -> None:
+    def __init__(self, intents: Intents, reporter: Reporter, pool: Pool) -> None:
         self.readers: dict[tuple[int, int], RingReader] = {}
         self.sinks: dict[int, Sink] = {}
         """By frame number; several numbers may lead to one sink (one file in two configurations)."""
         self._ready: dict[int, Sink] = {}
         self._intents = intents
         self._reporter = reporter
-        self._inherited = dict(intents.pending())
+        self._pool = pool
+        self._inherited = {row: pool.translated(intent) for row, intent in intents.pending()}
         """What a predecessor had begun to write."""
         self._fence = threading.Lock()
         self._behind: dict[tuple[tuple[int, int], int], _Behind] = {}
 
     def add_segment(self, segment: Segment, pid: int | None) -> RingReader:
         """Drain this segment from now on; one that is known already stays as it is."""
+        self._pool.complete_moves(segment)
         reader = RingReader(segment, pid)
         known = self.readers.get(reader.key)
         if known is not None:
@@ -87,6 +92,7 @@ class Pipeline:
         if not sink.numbers:
             return sink
         sink.give_up_row(number)
+        sink.rename_backlog()
         return None
 
     def all_sinks(self) -> list[Sink]:
@@ -96,12 +102,35 @@ class Pipeline:
     # ------------------------------------------------------------------------------------------ draining
 
     def drain(self) -> int:
-        """Take up to a block from each ring; how many bytes were taken in all."""
+        """Take up to a block from each ring; how many bytes were taken in all.
+
+        What a predecessor had put aside comes first: it is older than what stands in the rings.
+        """
         taken = 0
+        if self._pool.inherited and not self._take_inherited():
+            return 0
         for reader in self.readers.values():
             if reader.words[at.W_HEAD] != reader.position:
                 taken += self._drain_ring(reader)
         return taken
+
+    def _take_inherited(self) -> bool:
+        """Hand what a predecessor had put aside to its sinks; False while one of them is not known."""
+        for backlog in list(self._pool.inherited):
+            number = backlog.region.sink
+            if backlog.is_retired:
+                lost = backlog.give_up()
+                self._reporter.say(
+                    logging.WARNING, f"lost {lost:,} records of a handler that is not configured any more"
+                )
+            elif number in self._ready or self._make_ready(number):
+                self._ready[number].inherit(backlog)
+            else:
+                if self.sinks:  # else no configuration has come yet
+                    self._unknown_sink(backlog.reader, number)
+                return False
+            self._pool.inherited.remove(backlog)
+        return True
 
     def _drain_ring(self, reader: RingReader) -> int:
         start = reader.position
@@ -162,13 +191,13 @@ class Pipeline:
         if sink is None:
             return False
         if not sink.settled:
-            settle_sink(sink, self._inherited, self._intents, self.readers)
+            settle_sink(sink, self._inherited, self._intents, self._all_readers())
         self._ready[number] = sink
         return True
 
     def settle_waiting(self) -> None:
         """Let sinks begin for which no frame has come, once what their predecessor had begun can be settled."""
-        now = time.monotonic()
+        now, readers = time.monotonic(), self._all_readers()
         for sink in self.all_sinks():
             if sink.settled:
                 continue
@@ -176,11 +205,14 @@ class Pipeline:
             known = all(
                 intent.source == NO_RING
                 or intent.state == State.LOCAL
-                or (intent.source >> 32, intent.source & 0xFFFFFFFF) in self.readers
+                or (intent.source >> 32, intent.source & 0xFFFFFFFF) in readers
                 for intent in intents
             )
             if known or now - sink.moved_at > SINK_PATIENCE:
-                settle_sink(sink, self._inherited, self._intents, self.readers)
+                settle_sink(sink, self._inherited, self._intents, readers)
+
+    def _all_readers(self) -> Mapping[tuple[int, int], RingReader]:
+        return {**self.readers, **self._pool.readers()}
 
     def _unknown_sink(self, reader: RingReader, number: int) -> None:
         """The next frame names a sink that nobody has defined: wait for it, then say so and go on without."""
@@ -211,6 +243,7 @@ class Pipeline:
 
     def relieve(self) -> bool:
         """Take frames of sinks that have fallen behind out of the rings; True while one lags."""
+        self._pool.release_settled()
         lagging = False
         for key, reader in self.readers.items():
             for number in tuple(reader.pending):
@@ -222,7 +255,7 @@ class Pipeline:
                 lagging = True
                 sink = self._ready.get(number)
                 if sink is not None and (sink.has_backlog or self._stalls(key, number, sink)):
-                    sink.detach(reader)
+                    sink.put_aside(reader, self._pool)
                     self._behind.pop((key, number), None)
         return lagging
 
@@ -243,7 +276,7 @@ class Pipeline:
         for number in tuple(reader.pending):
             sink = self._ready.get(number)  # None: retired; then nothing is pending
             if sink is not None and reader.pending[number] and self._stalls(reader.key, number, sink):
-                sink.detach(reader)
+                sink.put_aside(reader, self._pool)
 
     def report_losses(self) -> None:
         """Have what was lost since the last time reported."""
@@ -255,7 +288,7 @@ class Pipeline:
 
     def idle(self) -> bool:
         """Whether every sink has taken everything."""
-        return all(sink.idle for sink in self.all_sinks())
+        return not self._pool.inherited and all(sink.idle for sink in self.all_sinks())
 
     def accept(self, number: int, kind: int, payload: bytes) -> None:
         """Take a frame that came by the socket for children of workers."""
@@ -265,6 +298,8 @@ class Pipeline:
                 logging.WARNING,
                 f"lost 1 record of a child process for handler number {number}: it is unknown",
             )
+        elif kind == at.Kind.LOST:
+            self._reporter.lost_by_child(sink, *read_lost(payload))
         elif kind == at.Kind.RECORD:
             try:
                 record = decode_record(payload)

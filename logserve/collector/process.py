@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from logserve.channel import Channel
+from logserve.collector.backlog import Pool
 from logserve.collector.batch import RingReader
 from logserve.collector.capture import CapturedPipe
 from logserve.collector.pipeline import BLOCK, Pipeline
@@ -26,7 +27,11 @@ from logserve.collector.recover import SHUTDOWN, Finisher
 from logserve.collector.report import Reporter
 from logserve.collector.roster import Handlers
 from logserve.errors import LogserveError
+from logserve.logs import runtime
 from logserve.logs.emitters import receive_child_frame
+from logserve.logs.origin import Origin
+from logserve.shm import layout as at
+from logserve.shm.backlog import Backlogs
 from logserve.shm.intent import Intents
 from logserve.shm.segment import Segment
 from logserve.shm.wake import Wakeup
@@ -48,6 +53,9 @@ IGNORED: Final = (
 )  # fmt: skip
 """Signals to the whole process group: the collector ends when the arbiter says so."""
 
+SLOT: Final = at.ROSTER_SLOTS
+"""The slot under which the collector's own records are numbered: no worker's, and not the arbiter's."""
+
 _Key = tuple[int, int]  # slot, incarnation
 
 
@@ -55,15 +63,18 @@ _Key = tuple[int, int]  # slot, incarnation
 class CollectorStart:
     """What the arbiter hands to a collector over the fork.
 
-    `intents` outlive every collector; without them a killed one's lines may be doubled. `child_socket` receives
-    the records of processes that workers have forked. `segments` are rings known at the start, with their pids.
+    `intents` and `backlogs` outlive every collector; without the first a killed one's lines may be doubled, without
+    the second what it had put aside is lost. `child_socket` receives the records of processes that workers have forked. `segments` are rings known at the start, with their pids.
+    Under `boot_id` (12 bytes) the collector numbers the records that it makes itself.
     """
 
     channel: Channel
     wakeup: Wakeup
     intents: Intents | None = None
+    backlogs: Backlogs | None = None
     child_socket: socket.socket | None = None
     title: str = ""
+    boot_id: bytes = field(default_factory=lambda: os.urandom(at.BOOT_ID_SIZE))
     segments: list[tuple[Segment, int | None]] = field(default_factory=list)
 
 
@@ -76,6 +87,7 @@ def run(start: CollectorStart) -> int:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.set_wakeup_fd(-1)
+    logging.raiseExceptions = False  # a handler's failures are counted and reported by its sink
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)  # blocks of frames are containers without cycles
     return Collector(start).run()
@@ -88,8 +100,10 @@ class Collector:
         self._channel: Channel | None = start.channel
         self._wakeup = start.wakeup
         intents = start.intents or Intents.create()
+        runtime.number_as(Origin(start.boot_id, SLOT, int.from_bytes(os.urandom(8), "big")))
         self._reporter = Reporter(intents)
-        self._pipeline = Pipeline(intents, self._reporter)
+        pool = Pool(start.backlogs or Backlogs.create(), start.wakeup)
+        self._pipeline = Pipeline(intents, self._reporter, pool)
         self._handlers = Handlers(self._pipeline, intents, self._reporter)
         self._selector = selectors.DefaultSelector()
         self._finishing: dict[_Key, Finisher] = {}
@@ -317,6 +331,8 @@ class Collector:
         if self._pipeline.readers or self._pipes_have_data() or not self._pipeline.idle():
             return False
         self._pipeline.report_losses()  # a sink that goes on only now has its losses still to say
+        for sink in self._pipeline.all_sinks():
+            self._reporter.ended(sink)
         return self._pipeline.idle()
 
     def _pipes_have_data(self) -> bool:
@@ -336,6 +352,7 @@ class Collector:
         for sink in [*sinks, *self._handlers.retired]:
             sink.join(max(0.0, deadline - time.monotonic()))
         for sink in sinks:
+            self._reporter.ended(sink)  # of one that hangs nobody else says it
             if sink.waiting:
                 self._reporter.console(
                     f"logserve: {sink.waiting:,} records for handler '{sink.name}' could not be written in time"

@@ -101,7 +101,7 @@ class Finisher:
         end = producer.head
         for sink_kind, payload in frames:
             if len(payload) + 16 > limit:
-                producer.count_dropped(sink_kind >> 48)
+                producer.count_dropped(sink_kind >> 48, too_long=True)
                 continue
             end = producer.place(sink_kind, payload, end)
             if not end:

@@ -1,8 +1,9 @@
 """What the collector itself has to say: handlers that fail, and records that were lost.
 
 A failing handler is reported once on the sinks of ``logserve.error`` (not on itself) and on the console, then at
-most once a minute with the number of failures. Losses are reported in the sink that lost them, as soon as it can
-be written, by a record that goes through the handler's own formatter.
+most once a minute with the number of failures, and at its end. Losses are reported in the sink that lost them, as
+soon as it can be written, by a record that goes through the handler's own formatter; its field ``logserve.lost``
+has the same for a program.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from logserve.collector.batch import Local, RingReader
+from logserve.logs.forward import stamp
 from logserve.shm import layout as at
 from logserve.shm.intent import Intents, State
 
@@ -32,11 +34,20 @@ _console_formatter = logging.Formatter("%(asctime)s [%(process)d] [%(levelname)s
 
 
 def make_record(level: int, message: str, *, name: str = _LOGGER, **extra: Any) -> logging.LogRecord:
-    """A record of the server's own; `extra` as with ``logger.log``."""
-    fields = {"name": name, "levelno": level, "levelname": logging.getLevelName(level), "msg": message}
+    """A record of the server's own; `extra` as with ``logger.log``.
+
+    It has no thread: this process's would stand beside another's pid. Zero and empty, not None, since formats
+    such as ``%(thread)d`` want a number.
+    """
     record = logging.LogRecord(name, level, "", 0, message, (), None)
-    record.__dict__.update(fields | extra)
+    record.thread, record.threadName, record.processName = 0, "", ""
+    record.__dict__.update(extra)
     return record
+
+
+def _lost(count: int, handler: str, origin: str = "") -> dict[str, Any]:
+    """The field that says how many records of whom a handler did not get; `origin` as in their ``event.id``."""
+    return {"logserve.lost": {"records": count, "handler": handler, "origin": origin}}
 
 
 class _Failures:
@@ -58,7 +69,7 @@ class Reporter:
         self._intents = intents
         self._console = console
         self._lock = threading.Lock()
-        self._failures: dict[int, _Failures] = {}
+        self._failures: dict[Sink, _Failures] = {}
         self._destinations: tuple[Sink, ...] = ()
         self._level = logging.INFO
         self._reporting: set[tuple[int, int]] = set()
@@ -76,6 +87,8 @@ class Reporter:
         for sink in self._destinations:
             if sink is besides or record.levelno < max(self._level, sink.handler.level):
                 continue
+            if "event_id" not in record.__dict__:
+                stamp(record)  # numbered only now: a number that no sink gets would be a hole
             if sink.put_local(Local([record], [], State.LOCAL)):
                 console = console or _is_console(sink.handler)
         return console
@@ -99,7 +112,7 @@ class Reporter:
         """A handler raised, or its file cannot be written."""
         now = time.monotonic()
         with self._lock:
-            failures = self._failures.setdefault(sink.row, _Failures())
+            failures = self._failures.setdefault(sink, _Failures())
             failures.count += 1
             failures.lasting = isinstance(error, OSError)
             if now - failures.reported_at < REPEAT:
@@ -122,14 +135,27 @@ class Reporter:
 
     def worked(self, sink: Sink) -> None:
         """A handler did its work; said once after its file could not be written."""
-        failures = self._failures.get(sink.row)
+        failures = self._failures.get(sink)
         if failures is None or not failures.lasting:
             return
         with self._lock:
-            self._failures.pop(sink.row, None)
+            self._failures.pop(sink, None)
         self.say(
-            logging.INFO, f"the handler '{sink.name}' works again; it had failed {failures.count:,} times"
+            logging.INFO, f"the handler '{sink.name}' works again; it had failed {_times(failures.count)}"
         )
+
+    def ended(self, sink: Sink) -> None:
+        """A handler is at its end: say how often it failed since that was last said."""
+        with self._lock:
+            failures = self._failures.pop(sink, None)
+        more = failures.count - failures.reported if failures else 0
+        if more:
+            self.say(
+                logging.ERROR,
+                f"the handler '{sink.name}' ({type(sink.handler).__name__}) failed {more:,} more "
+                f"time{'' if more == 1 else 's'} since it was last reported",
+                besides=sink,
+            )
 
     # ------------------------------------------------------------------------------------------- losses
 
@@ -147,12 +173,14 @@ class Reporter:
     def _report_dropped(
         self, reader: RingReader, number: int, reported: int, dropped: int, sink: Sink | None
     ) -> None:
-        words, key = reader.words, (reader.source, number)
+        words, key, segment = reader.words, (reader.source, number), reader.segment
         name = sink.name if sink else f"number {number}"
-        who = f"worker {reader.segment.slot} (pid {reader.process_id()})"
-        text = f"lost {_records(dropped - reported)} of {who} for handler '{name}': the ring was full"
+        who = f"worker {segment.slot} (pid {reader.process_id()})"
+        count = dropped - reported
+        text = f"lost {_records(count)} of {who} for handler '{name}': {_why_dropped(words)}"
+        lost = _lost(count, name, f"{segment.boot_id.hex()}-{segment.slot:x}-{segment.incarnation:x}")
         if sink is None:
-            self.say(logging.WARNING, text)
+            self.say(logging.WARNING, text, **lost)
             words[at.W_REPORTED + number] = dropped
             return
 
@@ -161,7 +189,8 @@ class Reporter:
             self._reporting.discard(key)
 
         self._reporting.add(key)
-        record = make_record(logging.WARNING, text)
+        record = make_record(logging.WARNING, text, **lost)
+        stamp(record)
         local = Local([record], [], State.REPORT, reader.source, number, reported, dropped, written)
         if not sink.put_local(local):
             self._reporting.discard(key)
@@ -179,10 +208,36 @@ class Reporter:
 
         self._reporting.add(key)
         text = f"lost {_records(lost - reported)} for handler '{sink.name}': it could not take them in time"
-        record = make_record(logging.WARNING, text)
+        record = make_record(logging.WARNING, text, **_lost(lost - reported, sink.name))
+        stamp(record)
         local = Local([record], [], State.REPORT, NO_RING, sink.row, reported, lost, written)
         if not sink.put_local(local):
             self._reporting.discard(key)
+
+    def lost_by_child(self, sink: Sink, count: int, pid: int) -> None:
+        """Report what a process that a worker has forked could not send."""
+        text = (
+            f"lost {_records(count)} of a worker's child (pid {pid}) for handler '{sink.name}': "
+            "they could not be sent to the collector in time"
+        )
+        record = make_record(logging.WARNING, text, **_lost(count, sink.name))
+        stamp(record)
+        if not sink.put_local(Local([record], [], State.LOCAL)):
+            self._intents.add_shed(sink.row, count)
+
+
+def _why_dropped(words: memoryview) -> str:
+    """Why a producer dropped records, as far as its ring can tell."""
+    too_long = words[at.W_TOO_LONG]
+    if not too_long:
+        return "the ring was full"
+    if too_long >= sum(words[at.W_DROPPED : at.W_DROPPED + at.MAX_SINKS]):
+        return "too long for the ring"
+    return "the ring was full, or they were too long for it"
+
+
+def _times(count: int) -> str:
+    return f"{count:,} time{'' if count == 1 else 's'}"
 
 
 def _records(count: int) -> str:

@@ -75,10 +75,13 @@ class AppendingRotatingFile(AppendingFile, RotatingFileHandler):
         _close_stream(self)
         if self.backupCount <= 0:
             return
-        names = [
-            self.rotation_filename(f"{self.baseFilename}.{number}")
-            for number in range(1, self.backupCount + 1)
-        ]
+        # Each once: a namer may ignore the number.
+        names = list(
+            dict.fromkeys(
+                self.rotation_filename(f"{self.baseFilename}.{number}")
+                for number in range(1, self.backupCount + 1)
+            )
+        )
         free = next((index for index, name in enumerate(names) if not os.path.lexists(name)), None)
         if free is None:
             free = len(names) - 1
@@ -92,11 +95,18 @@ class AppendingTimedRotatingFile(AppendingFile, TimedRotatingFileHandler):
     """A TimedRotatingFileHandler."""
 
     def rotation_filename(self, default_name: str) -> str:
-        """The rotated name, with a counter before the namer's own ending where it exists already."""
-        name, counter = super().rotation_filename(default_name), 0
+        """The rotated name, with a counter where it exists already: before the namer's own ending, if it has one.
+
+        A namer may ignore the name that it is given; then the counter comes behind what it says.
+        """
+        first = name = super().rotation_filename(default_name)
+        tried, counter = {first}, 0
         while os.path.lexists(name):
             counter += 1
             name = super().rotation_filename(f"{default_name}.{counter}")
+            if name in tried:
+                name = f"{first}.{counter}"
+            tried.add(name)
         return name
 
     def getFilesToDelete(self) -> list[str]:  # noqa: N802 - logging's name

@@ -9,6 +9,7 @@ from logserve.collector.batch import RingReader
 from logserve.collector.linesink import LineSink
 from logserve.collector.report import NO_RING
 from logserve.collector.sink import Sink
+from logserve.shm import backlog
 from logserve.shm import layout as at
 from logserve.shm.intent import Intent, Intents, State, settle
 from logserve.shm.ring import frames
@@ -19,7 +20,7 @@ def inherited_by(sink: Sink, inherited: Mapping[int, Intent]) -> list[tuple[int,
     return [
         (row, intent)
         for row, intent in inherited.items()
-        if intent.sink in sink.numbers or row in sink.numbers
+        if row in sink.numbers or (intent.sink in sink.numbers and intent.source >> 32 != backlog.SLOT)
     ]
 
 
@@ -56,6 +57,8 @@ def _settle(
     verdict = settle(intent, os.stat(found).st_size, word, _frames(intent, reader, word))
     if verdict.truncate_to is not None:
         os.truncate(found, verdict.truncate_to)
+    elif intent.state == State.LOCAL and os.stat(found).st_size >= intent.size + intent.length:
+        intents.add_backlog(row, -intent.target)  # written, so it is not lost
     if verdict.word is None:
         return
     if intent.source == NO_RING:

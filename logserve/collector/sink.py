@@ -1,10 +1,10 @@
 """One handler, its queue and its thread: what blocks or raises here holds up nobody else.
 
 The main thread hands over a batch for each ring and drain. The sink's thread takes it, moves the sink's cursor in
-the ring after the handler took the frames, and then the ring's tail. A sink that falls behind has its frames
-copied to this process's memory (:meth:`Sink.detach`), bounded by :data:`BACKLOG_LIMIT`; what that cannot hold is
-dropped, counted and reported for this sink alone. What stands only in memory is counted in shared memory too, so
-that a successor can say how many records a collector that was killed had with it.
+the ring after the handler took the frames, and then the ring's tail. A sink that falls behind has its frames put
+aside (:meth:`Sink.put_aside`) in a memory of its own, from which a successor goes on; what that cannot hold is
+dropped, counted and reported for this sink alone. Records made in here stand only in this process's memory; they
+are counted in shared memory, so that a successor can say how many a collector that was killed had with it.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ import queue
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from logserve.collector.backlog import Backlog, Pool
 from logserve.collector.batch import Batch, Local, RingReader
 from logserve.shm import layout as at
-from logserve.shm.intent import Intents
+from logserve.shm.intent import Intents, State
 
-BACKLOG_LIMIT: Final = 8 << 20
-"""Bytes of frames that a sink which has fallen behind may keep in memory."""
 LOCAL_LIMIT: Final = 10_000
-"""Records made in the collector that may wait for one sink."""
+LOCAL_SIZE: Final = 8 << 20
+"""Records made in the collector, and bytes of their texts, that may wait for one sink."""
 
 _Item = Batch | Local | Callable[[], None] | None
 
@@ -37,6 +38,9 @@ class Reports(Protocol):
 
     def worked(self, sink: Sink) -> None:
         """The handler did its work."""
+
+    def ended(self, sink: Sink) -> None:
+        """The handler is closed."""
 
 
 class Sink(ABC):
@@ -53,14 +57,19 @@ class Sink(ABC):
         """Whether what a predecessor had begun to write has been looked at; nothing is written before that."""
         self.taken = 0
         self._given = 0
-        intents.inherit_backlog(number)
+        self._batches: deque[Batch] = deque()
+        """What is not taken yet, in order."""
+        self._backlog: Backlog | None = None
+        self._under_way = 0
+        """Frames of the first batch whose write has begun and is not accounted for."""
         self._early: list[Local] = []
         self._intents = intents
         self._reporter = reporter
         self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
         self._outstanding = 0
         self._locals = 0
-        self._held = 0
+        self._locals_size = 0
+        self._closing = False
         self._current: _Item = None
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -77,29 +86,47 @@ class Sink(ABC):
         if self.idle:
             self.moved_at = time.monotonic()
         self._given += len(batch.payloads)
+        with self.lock:
+            self._batches.append(batch)
         self._enqueue(batch)
 
     def put_local(self, local: Local) -> bool:
-        """Hand over records made in here; False where too many wait already (then they are counted as lost)."""
-        count = len(local.records) + len(local.payloads)
+        """Hand over records made in here; False where too many wait already (then they are counted as lost).
+
+        False also once the handler is closing: nobody would take them.
+        """
+        count, size = local.count, local.size
         with self.lock:
-            if self._locals + count > LOCAL_LIMIT:
+            if self._closing:
+                return False
+            if self._locals + count > LOCAL_LIMIT or (self._locals and self._locals_size + size > LOCAL_SIZE):
                 self._intents.add_shed(self.row, count)
                 return False
             self._locals += count
+            self._locals_size += size
             if not self.settled:
                 self._early.append(local)
                 return True
+            self._count(local)
         self._enqueue(local)
         return True
 
     def begin(self) -> None:
         """What a predecessor had begun is settled: take what has come meanwhile, and what comes."""
         with self.lock:
+            self._intents.inherit_backlog(self.row)
             self.settled = True
             early, self._early = self._early, []
+            for local in early:
+                self._count(local)
         for local in early:
             self._enqueue(local)
+
+    def _count(self, local: Local) -> None:
+        """It is in this process's memory only; a report is not counted: one that is lost is made again."""
+        if local.state == State.LOCAL:
+            local.counted = local.count
+            self._intents.add_backlog(self.row, local.counted)
 
     def call(self, function: Callable[[], None]) -> None:
         """Run `function` in this sink's thread, after what is queued."""
@@ -121,7 +148,8 @@ class Sink(ABC):
     @property
     def has_backlog(self) -> bool:
         """Whether frames of this sink were taken out of their ring and still wait."""
-        return self._held > 0
+        backlog = self._backlog
+        return backlog is not None and not backlog.released and not backlog.reader.settled()
 
     @property
     def waiting(self) -> int:
@@ -134,33 +162,54 @@ class Sink(ABC):
     """Whether they count from when it last took something: a file that is busy holds its producers back, as the
     setting for a full ring says; a handler that is slow does not."""
 
-    def detach(self, reader: RingReader) -> None:
-        """Copy this sink's pending frames out of the ring, so that the others can go on."""
-        for number in self.numbers:
-            with self.lock:
-                batches = list(reader.pending.get(number, ()))
-                for batch in batches:
-                    self._detach_batch(batch, keep=batch is self._current)
-                if batches:
-                    reader.words[at.W_CURSORS + number] = batches[-1].end
-                    with reader.lock:
-                        reader.pending[number].clear()
-        reader.advance_tail()
+    def put_aside(self, reader: RingReader, pool: Pool) -> None:
+        """Move this sink's frames out of the rings, so that the others can go on.
 
-    def _detach_batch(self, batch: Batch, *, keep: bool) -> None:
-        rest = batch.payloads[batch.index :]
-        size = sum(map(len, rest))
-        if keep or self._held + size <= BACKLOG_LIMIT:
-            self._intents.add_backlog(self.row, len(rest))
-            self._held += size
-            batch.payloads = [b""] * batch.index
-            batch.payloads += [bytes(payload) for payload in rest]
-        else:
-            self._intents.add_shed(self.row, len(rest))
-            self.taken += len(rest)
-            batch.payloads = batch.payloads[:0]
-            batch.ends = batch.ends[:0]
-        batch.reader = None
+        :param reader: the ring that is in need: from it even those go that cannot be kept.
+        """
+        rings = {reader}
+        with self.lock:
+            kept = True
+            for batch in list(self._batches):
+                ring = batch.reader
+                if ring is None or ring.is_backlog:
+                    continue
+                kept = kept and self._keep(batch, pool)
+                if not kept and ring is reader and batch is not self._current:
+                    self._give_up(batch, ring)
+                rings.add(ring)
+        for ring in rings:
+            ring.advance_tail()
+
+    def _keep(self, batch: Batch, pool: Pool) -> bool:
+        if batch.index >= len(batch.payloads):
+            return True  # its thread is just done with it
+        if self._backlog is None or self._backlog.released:
+            self._backlog = pool.claim(min(self.numbers))
+        if self._backlog is None:
+            return False
+        under_way = self._under_way if batch is self._batches[0] else 0
+        intent = self._intents.read(self.row) if under_way else None
+        return self._backlog.put_aside(batch, intent, under_way)
+
+    def _give_up(self, batch: Batch, ring: RingReader) -> None:
+        rest = len(batch.payloads) - batch.index
+        self._intents.add_shed(self.row, rest)
+        self.taken += rest
+        ring.remove(batch)
+        ring.words[at.W_CURSORS + batch.sink] = batch.ends[-1]
+        batch.empty()
+
+    def inherit(self, backlog: Backlog) -> None:
+        """Take what a predecessor had put aside for this sink, before anything else; the main thread's."""
+        self._backlog = backlog
+        for batch in backlog.left():
+            self.put(batch)
+
+    def rename_backlog(self) -> None:
+        """One of this sink's numbers goes to another handler; what was put aside is found by another one."""
+        if self._backlog is not None and not self._backlog.released:
+            self._backlog.region.sink = min(self.numbers)
 
     def give_up_row(self, number: int) -> None:
         """The number after which this sink's row is named goes to another handler: take the row of one it keeps."""
@@ -180,12 +229,19 @@ class Sink(ABC):
             self._close()
             self._intents.forget(self.row)
 
+        if self._backlog is not None and not self._backlog.released:
+            self._backlog.region.retire()
         self.call(close)
-        self._enqueue(None)
+        self._end()
 
     def finish(self) -> None:
         """Flush and close the handler once everything queued is taken, and end the thread."""
         self._stopping.set()
+        self._end()
+
+    def _end(self) -> None:
+        with self.lock:
+            self._closing = True
         self._enqueue(None)
 
     def join(self, timeout: float) -> bool:
@@ -202,13 +258,16 @@ class Sink(ABC):
             item = self._current = self._queue.get()
             if item is None:
                 self._guarded(self._close)
+                self._reporter.ended(self)
                 return
             if isinstance(item, Batch):
                 self._guarded(self._take_batch, item)
             elif isinstance(item, Local):
                 self._guarded(self._take_local, item)
+                self._account_for(item)
                 with self.lock:
-                    self._locals -= len(item.records) + len(item.payloads)
+                    self._locals -= item.count
+                    self._locals_size -= item.size
             else:
                 self._guarded(item)
             item = self._current = None  # while this thread waits it holds no view of a ring
@@ -219,7 +278,7 @@ class Sink(ABC):
     def _guarded(self, function: Callable[..., None], *arguments: object) -> None:
         try:
             function(*arguments)
-        except Exception as error:
+        except BaseException as error:  # SystemExit, too: it would end this thread, and nothing else
             self._reporter.failed(self, error)
 
     def _take_batch(self, batch: Batch) -> None:
@@ -228,18 +287,16 @@ class Sink(ABC):
         finally:  # an error of ours must not hold the ring back for ever
             if batch.index < len(batch.payloads):
                 self.drop(batch)
+            with self.lock:
+                self._batches.remove(batch)
             reader = batch.reader
             if reader is not None:
                 reader.advance_tail()
 
     def commit(self, batch: Batch, count: int) -> None:
         """The handler took `count` more frames; the caller holds `lock`."""
-        if batch.reader is None:
-            self._intents.add_backlog(self.row, -count)
-            self._held -= sum(map(len, batch.payloads[batch.index : batch.index + count]))
-            batch.index += count
-        else:
-            batch.index += count
+        batch.index += count
+        if batch.reader is not None and count:
             batch.reader.take(batch, batch.ends[batch.index - 1], done=batch.index == len(batch.ends))
         self.taken += count
         self.moved_at = time.monotonic()
@@ -251,6 +308,12 @@ class Sink(ABC):
             if rest > 0:
                 self._intents.add_shed(self.row, rest)
                 self.commit(batch, rest)
+
+    def _account_for(self, local: Local) -> None:
+        """It is no longer in this process's memory only."""
+        with self.lock:
+            self._intents.add_backlog(self.row, -local.counted)
+            local.counted = 0
 
     def release(self, batch: Batch) -> None:
         """Give back the ring's room before the whole batch is taken."""

@@ -21,10 +21,13 @@ from logserve.http1 import rules
 from logserve.http1.chunked import ChunkedDecoder
 from logserve.http1.grammar import TOKEN
 from logserve.http1.head import HeadScan, Limits, explain
-from logserve.http1.request import Data, EndOfMessage, Request, Unusual, parse_head
+from logserve.http1.request import Data, EndOfMessage, Request, Unusual, parse_head, repeat_head
 
 EMPTY_LINES_MAX = 4
 """Empty lines before a request that are ignored (RFC 9112 2.2 asks for one)."""
+
+REPEAT_MAX = 2048
+"""Bytes of the longest head that is remembered, to be compared with the next one."""
 
 PARTIAL_LINE_MAX = 8190
 """Bytes of a broken request line that are kept for its access record."""
@@ -68,6 +71,7 @@ class Connection:
         "_chunks",
         "_empty_lines",
         "_eof",
+        "_last",
         "_limits",
         "_offset",
         "_parser",
@@ -75,6 +79,7 @@ class Connection:
         "_request",
         "_scan",
         "_state",
+        "_tail",
         "partial",
     )
 
@@ -90,6 +95,8 @@ class Connection:
         self._empty_lines = 0
         self._parser = httptools.HttpRequestParser(None)  # without callbacks: it only validates
         self._request: Request | None = None  # whose body is being read
+        self._last: Request | None = None  # the one before, if the next may repeat its field lines
+        self._tail = b""  # those field lines, from the end of the request line on
         self._body_left = 0
         self._chunks: ChunkedDecoder | None = None
         self.partial: Partial | None = None
@@ -170,6 +177,8 @@ class Connection:
     def buffered(self) -> bool:
         """Whether bytes wait that next_event() has not turned into an event; empty lines between requests
         are dropped and do not count."""
+        if self._offset == len(self._buffer):
+            return False
         if self._state is _HEAD and self._buffer.startswith(b"\r\n", self._offset):
             self._skip_empty_lines()
         return self._offset < len(self._buffer)
@@ -186,7 +195,15 @@ class Connection:
             self._scan = self._scan or HeadScan(self._limits)
             self._scan.advance(buffer, start)
             self._scan = None
-        head = buffer[start:end]
+        head = buffer if not start and end == len(buffer) else buffer[start:end]
+        if self._last is not None and self._scan is None:
+            request = repeat_head(head, self._last, self._tail)
+            if request is not None:
+                self._offset = end
+                self._empty_lines = 0
+                if not request.keep_alive:
+                    self.close()
+                return request
         try:
             request = parse_head(head, self._parser, self._limits)
         except Unusual as unusual:
@@ -195,6 +212,9 @@ class Connection:
             raise explain(head, self._limits, str(unusual)) from None
         self._offset = end
         self._empty_lines = 0
+        self._last = None
+        if request.repeatable and len(head) <= REPEAT_MAX:
+            self._last, self._tail = request, head[head.find(b"\r\n") :]
         if request.has_body:
             self._begin_body(request)
         elif not request.keep_alive:

@@ -7,11 +7,16 @@ split. Both together cost about half of a callback for each field. Whatever look
 
 from __future__ import annotations
 
+import re
+
 import httptools
 
 from logserve.http1 import grammar, head, rules
 
 _CONTENT = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
+
+# Visible ASCII but "#", the path without "?" (RFC 9112 3.2.1).
+_PLAIN_LINE = re.compile(r"([A-Z]+) ((/[!-\"$->@-~]*)(?:\?([!-\"$-~]*))?) HTTP/1\.1")
 
 _VERSIONS = {"HTTP/1.1": "1.1", "HTTP/1.0": "1.0"}
 
@@ -99,21 +104,7 @@ _connection_options: dict[str, tuple[bool, bool]] = {}
 class Request:
     """A request's head, as it was sent."""
 
-    __slots__ = (
-        "authority",
-        "chunked",
-        "content_length",
-        "expect_continue",
-        "fields",
-        "has_body",
-        "head",
-        "keep_alive",
-        "method",
-        "path",
-        "query",
-        "target",
-        "version",
-    )
+    # No slots: an attribute that stands in the class costs nothing to make.
 
     method: str
     target: str
@@ -122,24 +113,27 @@ class Request:
     """Percent-encoded, without the query; `*` and CONNECT's `host:port` as they are."""
     query: str
     """What follows the `?`, "" for none."""
-    authority: str
+    authority: str = ""
     """Of a target in absolute form, else ""."""
-    version: str
+    version: str = "1.1"
     """`1.0` or `1.1`."""
     fields: dict[str, str]
-    """By CGI name. Lines of one name are joined by "," (Cookie: "; "); names with `_` are left out, since an
-    application could not tell them from those with `-`. Text is latin-1 (PEP 3333)."""
+    """By CGI name; not to be changed: requests of one connection may share it. Lines of one name are joined by ","
+    (Cookie: "; "); names with `_` are left out, since an application could not tell them from those with `-`. Text
+    is latin-1 (PEP 3333)."""
     head: bytes
     """From the method to the empty line, included."""
-    keep_alive: bool
+    keep_alive: bool = True
     """Whether the client's version and Connection options let the connection persist (RFC 9112 9.3)."""
-    expect_continue: bool
+    expect_continue: bool = False
     """Whether the client may be waiting for `100 Continue` before it sends the body (RFC 9110 10.1.1)."""
-    has_body: bool
+    has_body: bool = False
     """Whether Data and EndOfMessage follow."""
-    content_length: int | None
+    content_length: int | None = None
     """In bytes; None where the field is absent."""
-    chunked: bool
+    chunked: bool = False
+    repeatable: bool = False
+    """Whether the same field lines behind another request line mean the same: see :func:`repeat_head`."""
 
     @property
     def raw_headers(self) -> list[tuple[bytes, bytes]]:
@@ -208,7 +202,7 @@ def parse_head(raw: bytes, parser: httptools.HttpRequestParser, limits: head.Lim
 
     if target[0] == "/" and method != "CONNECT":
         request.path, _, request.query = target.partition("?")
-        request.authority = ""
+        request.repeatable = version == "1.1"
     else:
         request.authority, request.path, request.query = head.split_target(method, target)
     host = fields.get("HTTP_HOST")
@@ -222,10 +216,36 @@ def parse_head(raw: bytes, parser: httptools.HttpRequestParser, limits: head.Lim
         request.keep_alive = not close and (keep or version == "1.1")
     else:
         request.keep_alive = version == "1.1"
-    request.content_length = None
-    request.chunked = request.has_body = request.expect_continue = False
     if "CONTENT_LENGTH" in fields or "HTTP_TRANSFER_ENCODING" in fields or "HTTP_EXPECT" in fields:
+        request.repeatable = False
         _frame(request, limits)
+    return request
+
+
+def repeat_head(raw: bytes, last: Request, tail: bytes) -> Request | None:
+    """The request of a head whose field lines are, byte for byte, those of the request before it.
+
+    A client that keeps its connection mostly sends the same fields again, so that only the request line has to be
+    looked at; it has to be a plain one (origin form), of a method seen before. None where it is not.
+
+    :param last: the request before it, `repeatable`.
+    :param tail: its head from the end of the request line on.
+    """
+    end = raw.find(b"\r\n")
+    if end + len(tail) != len(raw) or not raw.endswith(tail):
+        return None
+    line = _PLAIN_LINE.fullmatch(raw[:end].decode("latin-1"))
+    if line is None:
+        return None
+    request = Request()
+    request.method, request.target, request.path, query = line.groups()
+    if request.method not in _methods or request.method == "CONNECT":
+        return None
+    request.query = query or ""
+    request.fields = last.fields
+    request.keep_alive = last.keep_alive
+    request.head = raw
+    request.repeatable = True
     return request
 
 

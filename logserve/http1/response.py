@@ -49,9 +49,13 @@ _date_and_server = b""
 class ResponseFraming:
     """How the body that follows a head is delimited."""
 
-    __slots__ = ("chunked", "has_body", "length", "must_close")
+    __slots__ = ("chunked", "has_body", "length", "must_close", "status")
 
-    def __init__(self, chunked: bool, length: int | None, has_body: bool, must_close: bool) -> None:
+    def __init__(
+        self, status: int, chunked: bool, length: int | None, has_body: bool, must_close: bool
+    ) -> None:
+        self.status = status
+        """The status code."""
         self.chunked = chunked
         """Each piece goes through encode_chunk(), then comes LAST_CHUNK."""
         self.length = length
@@ -174,7 +178,7 @@ def _frame(
         lines += "Connection: close\r\n"
     elif not version_1_1:
         lines += "Connection: keep-alive\r\n"
-    return ResponseFraming(chunked, length, has_body, not keep_alive), lines
+    return ResponseFraming(code, chunked, length, has_body, not keep_alive), lines
 
 
 def _learn_status(status: str) -> tuple[int, str]:

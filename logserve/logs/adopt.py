@@ -89,13 +89,15 @@ def outlet_for(handler: logging.Handler) -> ForwardingHandler | None:
 def adopt_attached() -> None:
     """Adopt now what loggers have already: once the application is loaded, so that no request has to wait for it.
 
-    It also closes the descriptor in workers that happen to log nothing.
+    It also closes the descriptor in workers that happen to log nothing. What a MemoryHandler passes its records
+    on to counts, too.
     """
     known = [one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger)]
     for logger in (logging.root, *known):
         for handler in logger.handlers:
-            if type(handler) in FILE_CLASSES:
-                outlet_for(handler)
+            for each in (handler, getattr(handler, "target", None)):
+                if isinstance(each, logging.FileHandler) and type(each) in FILE_CLASSES:
+                    outlet_for(each)
 
 
 def _adopt(handler: logging.FileHandler) -> None:
@@ -103,14 +105,20 @@ def _adopt(handler: logging.FileHandler) -> None:
     try:
         spec = spec_of(handler, _builds_application)
         if not is_stateless(spec["encoding"]):
-            raise NotPossible(f"lines cannot be written one by one in {spec['encoding']}")
+            raise NotPossible(
+                f"lines cannot be written one by one in {spec['encoding']}",
+                "use an encoding without a mark at the beginning, such as utf-8",
+            )
         assert runtime.registrar is not None
         sink = runtime.registrar(spec)
     except NotPossible as reason:
-        _warn(handler, str(reason))
+        _warn(handler, str(reason), reason.advice)
         return
-    except (ConfigurationError, OSError) as error:  # refused, or nobody answered in time
-        _warn(handler, str(error))
+    except ConfigurationError as error:
+        _warn(handler, str(error), "define the file once, or alike in both places")
+        return
+    except OSError as error:  # nobody answered in time
+        _warn(handler, str(error), "restart the server")
         return
     outlet = ForwardingHandler(
         sink, line=True, encoding=spec["encoding"], errors=handler.errors or "backslashreplace", spec=spec
@@ -136,15 +144,16 @@ def _leave_rollover() -> None:
     """Stands for ``doRollover`` of an adopted handler."""
 
 
-def _warn(handler: logging.FileHandler, reason: str) -> None:
+def _warn(handler: logging.FileHandler, reason: str, advice: str) -> None:
     """Once for all workers: the first that meets the handler says it."""
     if not runtime.first_of_all_workers(handler.baseFilename):
         return
     kind = type(handler).__name__
     logging.getLogger(names.ERROR).warning(
         "The %s for %s stays in the workers: %s. Each worker writes the file by itself, and where it rotates "
-        "lines are lost; define the handler in --log-config, or use the standard class with importable functions.",
+        "lines are lost; %s.",
         kind,
         handler.baseFilename,
-        reason.rstrip("."),
+        reason.removeprefix(f"{handler.baseFilename} ").rstrip("."),
+        advice,
     )

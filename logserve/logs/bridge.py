@@ -10,12 +10,12 @@ import sys
 from collections.abc import MutableMapping
 from importlib import import_module
 from logging.handlers import TimedRotatingFileHandler
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from logserve.errors import ConfigurationError
 from logserve.logs import names, runtime
 from logserve.logs.config.options import level_name
-from logserve.logs.config.spec import Spec, timed_spec
+from logserve.logs.config.spec import Spec, described_apart, timed_spec
 from logserve.logs.config.tree import nearest
 from logserve.logs.forward import ForwardingHandler
 
@@ -70,7 +70,7 @@ def bridge_root_logger(
             os.fspath(filename), when=when, interval=interval, backup_count=backup_count, suffix=suffix, utc=utc,
             at_time=at_time, encoding=encoding,
         )  # fmt: skip
-        _attach(source, spec, chosen, number)
+        _attach(source, _Wanted(spec, formatter, number), chosen)
         handlers = list(source.handlers)
     else:
         _ensure_handler(source)
@@ -124,36 +124,46 @@ def _make(name: str) -> logging.Formatter:
     return _made[name]
 
 
-def _attach(
-    source: logging.Logger, spec: Spec, formatter: logging.Formatter | None, level: int | None
-) -> None:
+class _Wanted(NamedTuple):
+    """What a call asked for its file."""
+
+    spec: Spec
+    formatter: str | logging.Formatter | None
+    level: int | None
+
+
+def _attach(source: logging.Logger, wanted: _Wanted, formatter: logging.Formatter | None) -> None:
     """Have `source` write the file, once."""
     for handler in source.handlers:
-        attached = getattr(handler, _ATTACHED, None)
-        if attached == spec:
+        attached: _Wanted | None = getattr(handler, _ATTACHED, None)
+        if attached == wanted:
             return
-        if attached is not None and attached["filename"] == spec["filename"]:
-            raise ConfigurationError(
-                f"{spec['filename']} is bridged twice, differently: first as {_described(attached, spec)}, "
-                f"then as {_described(spec, attached)}; one file has one definition"
-            )
-    handler = _new_handler(spec)
+        if attached is not None and attached.spec["filename"] == wanted.spec["filename"]:
+            raise ConfigurationError(_bridged_twice(attached, wanted))
+    handler = _new_handler(wanted.spec)
     if formatter is None:
         formatter = next((one.formatter for one in source.handlers if one.formatter), None) or _make(
             "console"
         )
     handler.setFormatter(formatter)
-    if level is not None:
-        handler.setLevel(level)
-    setattr(handler, _ATTACHED, spec)
+    if wanted.level is not None:
+        handler.setLevel(wanted.level)
+    setattr(handler, _ATTACHED, wanted)
     source.addHandler(handler)
 
 
-def _described(spec: Spec, other: Spec) -> str:
-    """What differs."""
-    ours = {**spec["attributes"], "encoding": spec["encoding"]}
-    theirs = {**other["attributes"], "encoding": other["encoding"]}
-    return ", ".join(f"{key}={ours[key]!r}" for key in ours if ours[key] != theirs.get(key))
+def _bridged_twice(one: _Wanted, other: _Wanted) -> str:
+    apart = described_apart(one.spec, other.spec) or (_lines_apart(one, other), _lines_apart(other, one))
+    return (
+        f"{one.spec['filename']} is bridged twice, differently: first with {apart[0]}, then with {apart[1]}; "
+        "one file has one definition"
+    )
+
+
+def _lines_apart(one: _Wanted, other: _Wanted) -> str:
+    """What differs in the lines that are asked for."""
+    names = [name for name in ("formatter", "level") if getattr(one, name) != getattr(other, name)]
+    return ", ".join(f"{name}={getattr(one, name)!r}" for name in names)
 
 
 def _new_handler(spec: Spec) -> logging.Handler:

@@ -54,7 +54,14 @@ def _warning(
         return
     text = warnings.formatwarning(message, category, filename, lineno, line)
     logger = logging.getLogger(WARNINGS)
-    (logger if logger.hasHandlers() else log).warning("%s", text.rstrip("\n"))
+    logger = logger if logger.hasHandlers() else log
+    if logger.isEnabledFor(logging.WARNING):
+        # Not by logger.warning(): the record comes from the line that is warned of, not from this one.
+        logger.handle(
+            logger.makeRecord(
+                logger.name, logging.WARNING, filename, lineno, "%s", (text.rstrip("\n"),), None
+            )
+        )
 
 
 def _uncaught(kind: type[BaseException], error: BaseException, frames: TracebackType | None) -> None:
@@ -88,6 +95,8 @@ class ErrorsStream:
 
     def __init__(self) -> None:
         self._pending = threading.local()
+        self.may_wait = False
+        """Whether a line without its end was ever written: until then no flush is needed."""
 
     def write(self, text: str) -> int:
         """Take text; returns its length."""
@@ -102,6 +111,7 @@ class ErrorsStream:
             self._log(whole)
         if rest:
             pending["text"], pending["exchange"] = rest, exchange
+            self.may_wait = True
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import logging
 import re
+from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from random import SystemRandom
 from typing import Any, Final, NamedTuple
@@ -16,6 +17,11 @@ from typing import Any, Final, NamedTuple
 from logserve.logs.access.exchange import Exchange
 
 _current: Final[ContextVar[Exchange | None]] = ContextVar("logserve_exchange", default=None)
+
+IDS: Final = "_logserve_ids"
+"""The attribute of a LogRecord with its ids; the public ones may be the application's own."""
+Ids = tuple[str, str, str, str]
+"""A record's request id, trace id, span id and event id; empty where it has none."""
 
 MAX_REQUEST_ID: Final = 128
 """Characters of the longest request id that is taken from a client."""
@@ -70,13 +76,32 @@ def current_exchange() -> Exchange | None:
     return _current.get()
 
 
-def add_request_ids(fields: dict[str, Any], exchange: Exchange) -> None:
-    """Give a LogRecord's attributes the ids of its request, unless the application's `extra` has such names."""
-    if "request_id" not in fields:
-        fields["request_id"] = exchange.request_id
-        if exchange.trace_id:
-            fields.setdefault("trace_id", exchange.trace_id)
-            fields.setdefault("span_id", exchange.span_id)
+def add_ids(fields: dict[str, Any], exchange: Exchange | None, event_id: str = "") -> None:
+    """Give a LogRecord's attributes the ids of its request and its own.
+
+    `request_id`, `trace_id`, `span_id` and `event_id` are set unless the application's `extra` has such names:
+    then the server's stand in :data:`IDS` alone.
+
+    :param event_id: empty where it is not known yet.
+    """
+    if event_id:
+        fields.setdefault("event_id", event_id)
+    if exchange is None:
+        fields[IDS] = ("", "", "", event_id)
+        return
+    fields[IDS] = (exchange.request_id, exchange.trace_id, exchange.span_id, event_id)
+    fields.setdefault("request_id", exchange.request_id)
+    if exchange.trace_id:
+        fields.setdefault("trace_id", exchange.trace_id)
+        fields.setdefault("span_id", exchange.span_id)
+
+
+def ids_of(fields: Mapping[str, Any]) -> Ids | None:
+    """The ids that the server gave a record with these attributes; None where it gave none."""
+    ids = fields.get(IDS)
+    if not isinstance(ids, tuple) or len(ids) != 4 or not all(type(one) is str for one in ids):
+        return None  # an `extra` of the application's
+    return ids
 
 
 def stamp_all_records() -> None:
@@ -94,7 +119,7 @@ def stamp_all_records() -> None:
         record = make_record(*arguments, **named)
         exchange = _current.get()
         if exchange is not None:
-            add_request_ids(record.__dict__, exchange)
+            add_ids(record.__dict__, exchange)
         return record
 
     stamped.logserve = True  # type: ignore[attr-defined]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
-import msgspec
-
+from logserve.logs.record import decode_record
 from logserve.shm import layout as at
 from logserve.shm.segment import make_memory
 
@@ -20,12 +20,15 @@ EARLY_FRAMES: Final = 1000
 
 _WORD: Final = struct.Struct("=Q")
 _FD: Final = struct.Struct("=i")
+_LOST: Final = struct.Struct("=QQ")
+"""The payload of a frame of kind LOST: how many records, of which process."""
 _INLINE: Final = 64 * 1024
 """Bytes that travel inside a datagram; a longer payload travels as a descriptor of memory that holds it."""
 
 # Bound at import, before a worker class may monkey-patch them: emitting must not switch greenlets.
 _sleep: Callable[[float], None] = time.sleep
 _monotonic = time.monotonic
+_new_lock = threading.RLock  # a signal handler that logs may come in between
 
 
 class Emitter(Protocol):
@@ -60,10 +63,9 @@ class StderrEmitter:
     def emit(self, sink: int, kind: int, payload: bytes) -> bool:
         """Write the frame's text; False when even stderr is closed."""
         if kind == at.Kind.RECORD:
-            fields = msgspec.msgpack.decode(payload, ext_hook=lambda code, data: None)
-            payload = f"{fields.get('logserve_text') or fields.get('msg')}\n".encode(
-                errors="backslashreplace"
-            )
+            record = decode_record(payload)
+            text = record.__dict__["logserve_text"] or record.getMessage()
+            payload = f"{text}\n".encode(errors="backslashreplace")
         try:
             os.write(2, payload)
         except OSError:
@@ -77,35 +79,61 @@ class ChildEmitter:
     A datagram is a frame's word and its payload. One that is too long for a datagram is put into memory of
     its own, whose descriptor travels beside the word (SCM_RIGHTS).
 
+    What could not be sent is counted, and the count sent before the next frame that can be: the log itself then
+    says how many records are missing.
+
     :param timeout: how long :meth:`emit` waits for room in the socket, in seconds.
     """
 
     def __init__(self, channel: socket.socket, timeout: float) -> None:
         self._channel = channel
         self._timeout = timeout
+        self._lock = _new_lock()
+        self._lost: dict[int, int] = {}
+        """By sink, what the collector has not been told yet."""
         self.dropped = 0
 
     def emit(self, sink: int, kind: int, payload: bytes) -> bool:
         """Send one frame; what cannot be sent in time is counted, and the first loss is said on stderr."""
-        word = _WORD.pack(at.frame_word(sink, kind, len(payload)))
-        try:
-            if len(payload) <= _INLINE:
-                sent = self._send([word, payload], [])
-            else:
-                fd = _memory_with(payload)
-                try:
-                    sent = self._send([word], [fd])
-                finally:
-                    os.close(fd)
-        except OSError:
-            sent = False
+        sent = (not self._lost or self.tell_losses()) and self._emit(sink, kind, payload)
         if not sent:
-            self.dropped += 1
-            if self.dropped == 1:
+            self._count(sink, 1)
+            with self._lock:
+                self.dropped += 1
+                first = self.dropped == 1
+            if first:
                 StderrEmitter().emit(
                     0, at.Kind.LINE, f"logserve: process {os.getpid()} loses log records\n".encode()
                 )
         return sent
+
+    def tell_losses(self) -> bool:
+        """Send what was lost so far; False where even that cannot be sent now."""
+        with self._lock:
+            lost, self._lost = self._lost, {}
+        told = True
+        for sink, count in lost.items():
+            told = told and self._emit(sink, at.Kind.LOST, _LOST.pack(count, os.getpid()))
+            if not told:
+                self._count(sink, count)
+        return told
+
+    def _count(self, sink: int, count: int) -> None:
+        with self._lock:
+            self._lost[sink] = self._lost.get(sink, 0) + count
+
+    def _emit(self, sink: int, kind: int, payload: bytes) -> bool:
+        word = _WORD.pack(at.frame_word(sink, kind, len(payload)))
+        try:
+            if len(payload) <= _INLINE:
+                return self._send([word, payload], [])
+            fd = _memory_with(payload)
+            try:
+                return self._send([word], [fd])
+            finally:
+                os.close(fd)
+        except OSError:
+            return False
 
     def _send(self, buffers: list[bytes], fds: list[int]) -> bool:
         deadline = _monotonic() + self._timeout
@@ -149,6 +177,11 @@ def receive_child_frame(channel: socket.socket) -> tuple[int, int, bytes] | None
                 payload = _read_all(fd, word & 0xFFFFFFFF)
                 os.close(fd)
     return word >> 48, word >> 32 & 0xFFFF, payload
+
+
+def read_lost(payload: bytes) -> tuple[int, int]:
+    """What a frame of kind LOST says: how many records, of which process; 0, 0 of one that is none."""
+    return _LOST.unpack(payload) if len(payload) == _LOST.size else (0, 0)
 
 
 def _read_all(fd: int, length: int) -> bytes:

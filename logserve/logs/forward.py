@@ -17,8 +17,10 @@ from typing import Any, Final
 
 from logserve.logs import runtime
 from logserve.logs.access.exchange import Exchange
-from logserve.logs.context import add_request_ids, current_exchange
-from logserve.logs.record import encode_record, exception_text, safe_message, safe_repr
+from logserve.logs.access.record import EXCHANGE
+from logserve.logs.context import IDS, add_ids, current_exchange, ids_of
+from logserve.logs.mend import mended, shorter
+from logserve.logs.record import encode_record, safe_repr
 from logserve.shm.layout import Kind
 
 OUTLET: Final = "_logserve_outlet"
@@ -27,15 +29,8 @@ OUTLET: Final = "_logserve_outlet"
 LAST_FORMATTER: Final = logging.Formatter("%(asctime)s [%(process)d] [%(levelname)s] %(name)s: %(message)s")
 """What formats a record that its own formatter cannot."""
 
-_STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {
-    "message",
-    "asctime",
-    "event_id",
-    "exchange",
-}
 _STATEFUL: Final = frozenset({"utf-16", "utf-32", "utf-8-sig", "utf-7", "iso2022_jp"})
 _DEFAULT: Final = logging.Formatter()
-_CUT_TEXT: Final = 8192
 
 _formatting: contextvars.ContextVar[bool] = contextvars.ContextVar("logserve_formatting", default=False)
 
@@ -130,29 +125,40 @@ class ForwardingHandler(logging.Handler):
     ) -> tuple[Kind, bytes]:
         """What :meth:`send` emits: stamped, formatted, encoded, and cut where it would not fit the ring."""
         stamp(record)
-        if self.line:
-            return Kind.LINE, self._encode_line(record, formatter, terminator)
-        text = None if formatter is None else format_safely(formatter, record)
-        payload = encode_record(record, text)
-        if len(payload) > runtime.max_payload:
-            record = shortened(record)
-            text = None if formatter is None else format_safely(formatter, record)[: runtime.max_payload // 8]
-            payload = encode_record(record, text)
-        return Kind.RECORD, payload
+        make = self._line if self.line else self._record
+        kind = Kind.LINE if self.line else Kind.RECORD
+        payload = make(record, formatter, terminator)
+        if len(payload) <= runtime.max_payload:
+            return kind, payload
+        short = record
+        for short in shorter(record):
+            payload = make(short, formatter, terminator)
+            if len(payload) <= runtime.max_payload:
+                return kind, payload
+        # A formatter's own doing. An encoding may need 4 bytes for a character, an escape 10.
+        return kind, make(short, formatter, terminator, runtime.max_payload // 16)
 
-    def _encode_line(
-        self, record: logging.LogRecord, formatter: logging.Formatter | None, terminator: str
+    def _line(
+        self,
+        record: logging.LogRecord,
+        formatter: logging.Formatter | None,
+        terminator: str,
+        limit: int | None = None,
     ) -> bytes:
-        formatter = formatter or _DEFAULT
-        line = (format_safely(formatter, record) + terminator).encode(self.encoding, self.errors)
-        if len(line) <= runtime.max_payload:
-            return line
-        text = format_safely(formatter, shortened(record))
-        line = (text + terminator).encode(self.encoding, self.errors)
-        if len(line) <= runtime.max_payload:
-            return line
-        room = runtime.max_payload // 8  # an encoding may need 4 bytes, an escape 10
-        return f"{text[:room]} [cut]{terminator}".encode(self.encoding, self.errors)
+        """The encoded line, of its text at most `limit` characters."""
+        text = format_safely(formatter or _DEFAULT, record)
+        return (_cut(text, limit) + terminator).encode(self.encoding, self.errors)
+
+    def _record(
+        self,
+        record: logging.LogRecord,
+        formatter: logging.Formatter | None,
+        terminator: str,
+        limit: int | None = None,
+    ) -> bytes:
+        """The encoded record and the text that the formatter makes of it, at most `limit` characters."""
+        text = None if formatter is None else _cut(format_safely(formatter, record), limit)
+        return encode_record(record, text)
 
     def setFormatter(self, fmt: logging.Formatter | None) -> None:  # noqa: N802 - logging's name
         """Set the formatter; the access plan may change with it."""
@@ -201,23 +207,29 @@ def forwarding(handler: logging.Handler) -> ForwardingHandler | None:
     return outlet if isinstance(outlet, ForwardingHandler) else None
 
 
+def _cut(text: str, limit: int | None) -> str:
+    return text if limit is None or len(text) <= limit else f"{text[:limit]} [cut]"
+
+
 def is_stateless(encoding: str) -> bool:
     """Whether lines can be encoded one by one: no byte order mark at the start, no shift states."""
     return codecs.lookup(encoding).name not in _STATEFUL
 
 
 def stamp(record: logging.LogRecord) -> None:
-    """Give a record its ``event_id`` and its request's ids, once, whatever handlers it reaches."""
+    """Give a record its own id and its request's ids, once, whatever handlers it reaches."""
     fields = record.__dict__
-    own = fields.get("exchange")  # an `extra` of the application's may have that name
-    exchange = own if isinstance(own, Exchange) else current_exchange()
-    if "event_id" not in fields:
-        if isinstance(own, Exchange):
-            fields["event_id"] = own.origin.access_id(own.seq)
-        else:
-            fields["event_id"] = runtime.record_id()
-    if exchange is not None:
-        add_request_ids(fields, exchange)
+    known = ids_of(fields)
+    if known is not None and known[3]:
+        return
+    own = fields.get(EXCHANGE)
+    if isinstance(own, Exchange):
+        add_ids(fields, own, own.origin.access_id(own.seq))
+    elif known is not None:  # made during a request, whichever this thread serves now
+        fields[IDS] = (*known[:3], event_id := runtime.record_id())
+        fields.setdefault("event_id", event_id)
+    else:
+        add_ids(fields, current_exchange(), runtime.record_id())
 
 
 def format_safely(formatter: logging.Formatter, record: logging.LogRecord) -> str:
@@ -241,26 +253,6 @@ def _format_mended(formatter: logging.Formatter, record: logging.LogRecord) -> s
     except Exception as error:
         problem = f"{type(formatter).__name__}.format raised {safe_repr(error)}"
     return f"{LAST_FORMATTER.format(record)} ({problem})"
-
-
-def mended(record: logging.LogRecord) -> logging.LogRecord:
-    """A copy that any formatter can format: the message merged, the traceback text, `extra` values plain."""
-    fields = dict(record.__dict__)
-    fields.update(msg=safe_message(record), args=None, exc_text=exception_text(record), exc_info=None)
-    for key in fields.keys() - _STANDARD:
-        value = fields[key]
-        if not isinstance(value, str | int | float | bool | None):
-            fields[key] = safe_repr(value)
-    return logging.makeLogRecord(fields)
-
-
-def shortened(record: logging.LogRecord) -> logging.LogRecord:
-    """A mended copy whose texts are cut, and marked as cut: for a record that does not fit the ring."""
-    record = mended(record)
-    for key, value in record.__dict__.items():
-        if isinstance(value, str) and len(value) > _CUT_TEXT:
-            record.__dict__[key] = f"{value[:_CUT_TEXT]} [cut, {len(value)} characters]"
-    return record
 
 
 def complain(what: str, handler: object, error: Exception) -> None:

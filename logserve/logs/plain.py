@@ -54,7 +54,7 @@ class Plainer:
         if value is None or kind is bool:
             return value
         if kind is float:
-            return value if math.isfinite(value) else None
+            return value if math.isfinite(value) else _NOT_FINITE[str(value)]
         convert = _CONVERT.get(kind)
         if convert is not None:
             return self._text(convert(value))
@@ -122,6 +122,8 @@ def _bytes(value: bytes | bytearray | memoryview) -> str:
     return bytes(value).decode("utf-8", "replace")
 
 
+_NOT_FINITE: Final = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+"""Numbers that JSON has not, by the names that many readers know them by."""
 _CONVERT: Final[dict[type, Callable[[Any], str]]] = {
     bytes: _bytes,
     bytearray: _bytes,

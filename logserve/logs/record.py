@@ -35,6 +35,8 @@ _EXT_TIMEDELTA: Final = 10
 _EXT_DECIMAL: Final = 11
 _EXT_UUID: Final = 12
 
+SHORTENED: Final = "_logserve_shortened"
+"""The attribute with the names of the attributes that were cut, or left out, to fit the ring."""
 _LEFT_BEHIND: Final = frozenset({"args", "exc_info", "msg", "logserve_text"})
 _encode = msgpack.Encoder().encode
 _formatter = logging.Formatter()

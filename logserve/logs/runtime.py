@@ -35,6 +35,7 @@ __all__ = [
     "install",
     "max_payload",
     "next_record_seq",
+    "number_as",
     "on_access_changed",
     "origin",
     "receive_child_frame",
@@ -103,6 +104,13 @@ def uninstall() -> None:
 def emit(sink: int, kind: int, payload: bytes) -> bool:
     """Emit one frame by whatever way this process has; False when it was dropped (and counted)."""
     return (emitter or _early).emit(sink, kind, payload)
+
+
+def number_as(who: Origin) -> None:
+    """Number this process's records under `who`, from 1: those of the collector, which emits to no ring."""
+    global origin, _sequence
+    _sequence = itertools.count(1)
+    origin = who
 
 
 def in_server() -> bool:
@@ -175,6 +183,8 @@ def _after_fork_in_child() -> None:
 def _at_exit() -> None:
     if emitter is None:
         _early.replay(StderrEmitter())
+    elif isinstance(emitter, ChildEmitter):
+        emitter.tell_losses()
 
 
 if hasattr(os, "register_at_fork"):

@@ -16,6 +16,7 @@ One memfd, made by the arbiter, outlives every collector. A row of 128 bytes for
     10    SHED: records of this sink that the collector could not keep
     11    SHED_REPORTED: how many of them were reported in the log
     12    BACKLOG: records that are only in the collector's memory; lost, and reported, if it dies
+          (frames that were put aside are not: :mod:`logserve.shm.backlog`)
 
 The order is: row, STATE, write, the cursor, STATE = 0, and only then the ring's tail. So an intent whose cursor
 still stands where it stood says: look at the file to see how much of the write happened.
@@ -156,6 +157,10 @@ class Intents:
     def add_backlog(self, row: int, count: int) -> None:
         """Count records that are (or, negative, are no longer) in this process's memory only."""
         self._words[row * ROW_WORDS + _BACKLOG] += count
+
+    def in_memory(self, row: int) -> int:
+        """Records that are in the collector's memory only."""
+        return self._words[row * ROW_WORDS + _BACKLOG]
 
     def inherit_backlog(self, row: int) -> None:
         """Count what a predecessor had in its memory when it died as lost."""

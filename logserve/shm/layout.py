@@ -14,6 +14,7 @@ own) and never reused: when its worker is gone the collector drains it and the a
     128       8               SLEEPING: 1 when the reader waits        reader sets, producer clears
     192       8               TAIL: least of the cursors               collector
     256       8               APP_SEQ: last application record's seq   producer
+    264       8               TOO_LONG: drops that no ring would hold  producer
     512       8 * 256         CURSORS: per sink, what it has taken     collector
     2560      8 * 256         DROPPED: per sink, records not kept      producer
     4608      8 * 256         REPORTED: per sink, drops reported       collector
@@ -48,6 +49,7 @@ The **roster** is one more memfd, shared by all workers: a row of 64 bytes for e
     24        8      requests served
     32        8      body bytes sent
     40        8      pid
+    48        8      in the arbiter's own row, the last: how many workers are wanted
 
 Every word that another process may read while it is written is stored through an aligned ``"Q"`` view, which
 is one store; ``struct.pack_into`` zeroes its target first and may only be used where nobody looks.
@@ -72,6 +74,7 @@ W_HEAD: Final = 8
 W_SLEEPING: Final = 16
 W_TAIL: Final = 24
 W_APP_SEQ: Final = 32
+W_TOO_LONG: Final = 33
 W_CURSORS: Final = 64
 W_DROPPED: Final = 320
 W_REPORTED: Final = 576
@@ -108,6 +111,7 @@ R_CONNECTIONS: Final = 2
 R_REQUESTS: Final = 3
 R_SENT: Final = 4
 R_PID: Final = 5
+R_WANTED: Final = 6
 
 
 class Kind(IntEnum):
@@ -118,6 +122,8 @@ class Kind(IntEnum):
     """Finished bytes, line ending included: the sink only writes them."""
     RECORD = 2
     """A msgpack map from which a ``LogRecord`` is rebuilt."""
+    LOST = 3
+    """In no ring, only from a worker's child by datagram: how many records of the sink it could not send."""
 
 
 class Phase(IntEnum):

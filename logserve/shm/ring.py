@@ -41,6 +41,7 @@ class Producer:
         "_fence",
         "_given_up_at",
         "_mask",
+        "_rested_at",
         "_ring",
         "_ring_words",
         "_tail",
@@ -71,8 +72,14 @@ class Producer:
         self.head = segment.words[at.W_HEAD]
         self._tail = segment.words[at.W_TAIL]
         self._given_up_at = -1
+        self._rested_at = self.head
 
-    def place(self, sink_kind: int, payload: bytes, position: int) -> int:
+    @property
+    def restless(self) -> bool:
+        """Whether something was written since the last :meth:`rest`."""
+        return self.head != self._rested_at
+
+    def place(self, sink_kind: int, payload: bytes | memoryview, position: int) -> int:
         """Write a frame beyond HEAD and return the position of its end, or 0 where there is no room.
 
         The caller holds `lock` and has set `placing`. `position` is `head`, or the end of a frame placed before; `sink_kind` is
@@ -104,6 +111,18 @@ class Producer:
         """Make everything placed up to `end` the reader's; the caller holds `lock`."""
         self.head = self._words[at.W_HEAD] = end
 
+    def rest(self) -> bool:
+        """In a quiet moment: give the memory of a ring that has been read back; False where nothing was to be given.
+
+        A ring is as large as a stalled reader needs it, and would stay in memory for ever once it was full.
+        """
+        with self.lock:
+            if self.placing or self.head == self._rested_at or self._words[at.W_TAIL] != self.head:
+                return False
+            self.segment.forget_ring()
+            self._rested_at = self.head
+        return True
+
     def wake_reader(self) -> None:
         """Wake the reader if it sleeps; once per loop turn, or after a record made outside the loop."""
         with self._fence:
@@ -129,7 +148,7 @@ class Producer:
             self.emit_put_off()
         if not end:
             if not self.wait_for_room(len(payload)):
-                self.count_dropped(sink)
+                self.count_dropped(sink, too_long=self.never_fits(len(payload)))
                 return False
             return self.emit(sink, kind, payload)
         self.wake_reader()
@@ -146,9 +165,9 @@ class Producer:
 
         After a wait in vain nothing is waited for until the reader has moved: else each record would pay.
         """
-        need = 2 * at.align8(length + 8)  # its own size, and at worst as much again for the pad
-        if need > self._capacity:
+        if self.never_fits(length):
             return False
+        need = _room_for(length)
         words = self._words
         if words[at.W_TAIL] == self._given_up_at:
             return False
@@ -161,10 +180,21 @@ class Producer:
             _sleep(ROOM_POLL)
         return True
 
-    def count_dropped(self, sink: int) -> None:
+    def never_fits(self, length: int) -> bool:
+        """Whether a frame of this length is too long even for an empty ring."""
+        return _room_for(length) > self._capacity
+
+    def count_dropped(self, sink: int, *, too_long: bool = False) -> None:
         """Count one record of `sink` that could not be kept; the collector reports it in the log."""
         with self.lock:
+            if too_long:
+                self._words[at.W_TOO_LONG] += 1
             self._words[at.W_DROPPED + sink] += 1
+
+
+def _room_for(length: int) -> int:
+    """Bytes that a frame may need: its own size, and at worst as much again for the pad."""
+    return 2 * at.align8(length + 8)
 
 
 def frames(segment: Segment, start: int, end: int) -> Iterator[tuple[int, int, memoryview, int]]:

@@ -29,6 +29,18 @@ def make_memory(name: str, size: int) -> int:
     return fd
 
 
+def write_header(
+    memory: memoryview, capacity: int, entries: int, slot: int, incarnation: int, boot_id: bytes
+) -> None:
+    """Say in a segment's first bytes what it is; see :meth:`Segment.create`."""
+    with memory.cast("Q") as words:
+        words[at.W_CAPACITY] = capacity
+        words[at.W_ENTRIES] = entries
+        words[at.W_SLOT] = slot << 32 | incarnation
+        memory[at.BOOT_ID_OFFSET : at.BOOT_ID_OFFSET + at.BOOT_ID_SIZE] = boot_id
+        words[at.W_MAGIC] = at.MAGIC
+
+
 class Segment:
     """One worker incarnation's ring and scoreboard, mapped into this process.
 
@@ -50,9 +62,10 @@ class Segment:
         "words",
     )
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, offset: int = 0, size: int = 0) -> None:
+        """Map `size` bytes of `fd` from `offset` on, a multiple of the page size; all of it if not given."""
         self.fd = fd
-        self._map = mmap.mmap(fd, os.fstat(fd).st_size)
+        self._map = mmap.mmap(fd, size or os.fstat(fd).st_size, offset=offset)
         self.memory = memoryview(self._map)
         self.words = self.memory.cast("Q")
         if self.words[at.W_MAGIC] != at.MAGIC:
@@ -81,13 +94,17 @@ class Segment:
                 f"a ring's capacity is a power of two of at least {at.PAGE} bytes, not {capacity}"
             )
         fd = make_memory(f"logserve-segment-{slot}", at.segment_size(capacity, entries))
-        with mmap.mmap(fd, at.HEADER_SIZE) as head, memoryview(head) as memory, memory.cast("Q") as words:
-            words[at.W_CAPACITY] = capacity
-            words[at.W_ENTRIES] = entries
-            words[at.W_SLOT] = slot << 32 | incarnation
-            memory[at.BOOT_ID_OFFSET : at.BOOT_ID_OFFSET + at.BOOT_ID_SIZE] = boot_id
-            words[at.W_MAGIC] = at.MAGIC
+        with mmap.mmap(fd, at.HEADER_SIZE) as head, memoryview(head) as memory:
+            write_header(memory, capacity, entries, slot, incarnation, boot_id)
         return cls(fd)
+
+    def forget_ring(self) -> None:
+        """Give the memory of a ring in which nothing stands back to the system, where that can be done."""
+        if hasattr(mmap, "MADV_REMOVE"):
+            try:
+                self._map.madvise(mmap.MADV_REMOVE, at.ring_offset(self.entries), self.capacity)
+            except OSError:
+                pass  # its pages are larger than ours, or its memory is an ordinary file's
 
     def close(self, *, close_fd: bool = True) -> None:
         """Unmap; with `close_fd` this process lets go of the memory altogether."""

@@ -28,21 +28,25 @@ LOOK_AWAY: Final = 0.002
 """Seconds for which a worker that has passed a connection on leaves the listeners alone: long enough for a woken
 process to accept, short enough not to matter where that one has become busy meanwhile."""
 
+NO_ROOM: Final = "no room"
+
 OUT_OF_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Acceptor:
     """The listeners of one worker.
 
-    :param accepted: called with each new socket and its peer's address.
-    :param shared: whether other workers accept from the same sockets.
+    :param accepted: called with each new socket.
+    :param room: called before each accept; False where there is no place for one more.
+    :param shared: whether other workers may accept from the same sockets.
     """
 
     def __init__(
         self,
         poller: Poller,
         listeners: list[socket.socket],
-        accepted: Callable[[socket.socket, socket.socket], None],
+        accepted: Callable[[socket.socket], None],
+        room: Callable[[], bool],
         *,
         roster: Roster,
         slot: int,
@@ -52,6 +56,9 @@ class Acceptor:
         self._poller = poller
         self._listeners = {listener.fileno(): listener for listener in listeners}
         self._accepted = accepted
+        self._room = room
+        self._held: set[str] = set()
+        """Why no connection is accepted just now."""
         self._words = roster.words
         self._slot = slot
         self._pokes = pokes
@@ -65,20 +72,22 @@ class Acceptor:
         """Whether this descriptor is one of the listeners."""
         return fd in self._listeners
 
-    def watch(self) -> None:
-        """Wait for connections."""
-        if self._watching or self.stopped:
-            return
-        for fd in self._listeners:
-            self._poller.register(fd, READ | (EXCLUSIVE if self.shared else 0))
-        self._watching = True
-
-    def ignore(self) -> None:
-        """Leave new connections in the backlog, or to others."""
+    def hold(self, why: str) -> None:
+        """Leave new connections in the backlog, or to others, until :meth:`release` with the same reason."""
+        self._held.add(why)
         if self._watching:
             for fd in self._listeners:
                 self._poller.unregister(fd)
             self._watching = False
+
+    def release(self, why: str) -> None:
+        """The reason is gone; where none is left, wait for connections."""
+        self._held.discard(why)
+        if self._held or self._watching or self.stopped:
+            return
+        for fd in self._listeners:
+            self._poller.register(fd, READ | (EXCLUSIVE if self.shared else 0))
+        self._watching = True
 
     def stop(self) -> None:
         """Accept no more, and close this process's listeners.
@@ -86,7 +95,7 @@ class Acceptor:
         At a reload the arbiter and the new workers still hold the sockets, so that no client is refused; at the
         end nobody does, so that a load balancer sees it at once.
         """
-        self.ignore()
+        self.hold("stopped")
         self.stopped = True
         for listener in self._listeners.values():
             listener.close()
@@ -96,40 +105,50 @@ class Acceptor:
         if self.stopped:
             return
         if self.shared and self.pass_on(fewer_only=True):
-            self.ignore()
-            self.away_until = time.monotonic() + LOOK_AWAY
+            self._look_away(LOOK_AWAY)
             return
-        self.accept(self._listeners[fd])
+        self._accept(self._listeners[fd])
+
+    def _look_away(self, seconds: float) -> None:
+        self.hold("away")
+        self.away_until = time.monotonic() + seconds
 
     def poked(self) -> None:
         """Another worker asks this one to look: accept one connection from each listener that has one."""
-        if not self.stopped:
-            for listener in self._listeners.values():
-                self.accept(listener)
+        for listener in self._listeners.values():
+            if self._held <= {"away"}:
+                self._accept(listener)
 
     def return_if_due(self, now: float) -> None:
         """Watch again once the moment of looking away is over."""
         if self.away_until and now >= self.away_until:
             self.away_until = 0.0
-            self.watch()
+            self.release("away")
 
-    def accept(self, listener: socket.socket) -> None:
+    def room_again(self) -> None:
+        """A connection gave its place back."""
+        if NO_ROOM in self._held:
+            self.release(NO_ROOM)
+
+    def _accept(self, listener: socket.socket) -> None:
         """Accept one connection, if there is still one."""
+        if not self._room():
+            self.hold(NO_ROOM)
+            return
         try:
             sock, _ = listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return  # another worker was faster, or the client has gone already
         except OSError as error:
             if error.errno == errno.EINVAL:  # the arbiter has shut it down; the signal to stop is on its way
-                self.ignore()
+                self.hold("stopped")
                 return
             if error.errno not in OUT_OF_DESCRIPTORS:
                 raise
-            self.ignore()  # else the loop would spin; what this worker closes makes room
-            self.away_until = time.monotonic() + 0.1
+            self._look_away(0.1)  # else the loop would spin; what this worker closes makes room
             return
         sock.setblocking(False)
-        self._accepted(sock, listener)
+        self._accepted(sock)
 
     def pass_on(self, *, fewer_only: bool) -> bool:
         """Wake the idle worker with the fewest connections, if there is one.

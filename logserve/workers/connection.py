@@ -6,14 +6,20 @@ import socket
 import struct
 from collections import deque
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from logserve import http1
 from logserve.errors import RemoteProtocolError
 from logserve.logs.access.exchange import Exchange
+from logserve.logs.access.outcome import Outcome
+from logserve.shm import layout as at
+from logserve.workers.deadlines import Deadlines
 from logserve.workers.outgoing import Outgoing, ShortFileError
 from logserve.workers.poller import wait_writable
 from logserve.wsgi.body import BodyBuffer
+
+WAIT_SLICE: Final = 0.5
+"""Seconds that a call waits for its client at a time."""
 
 
 class State(IntEnum):
@@ -34,29 +40,55 @@ class State(IntEnum):
     CLOSED = 4
 
 
-class ClientGone(ConnectionError):  # noqa: N818 - a fact about the client, no error of ours
-    """The client left, or does not read: the answer cannot go out.
+class Undeliverable(ConnectionError):  # noqa: N818 - what it is, not an error of ours
+    """The answer cannot go out: what became of the request instead, and whose doing it is.
 
-    :ivar timed_out: it is still there but has not read for ``--send-timeout``.
+    :param reason: a stable code for the record.
     """
 
-    def __init__(self, message: str, *, timed_out: bool = False) -> None:
-        super().__init__(message)
-        self.timed_out = timed_out
+    def __init__(self, outcome: Outcome, reason: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.outcome = outcome
+        self.reason = reason
+
+    @classmethod
+    def client_gone(cls, error: OSError) -> Undeliverable:
+        """The client left: EPIPE, ECONNRESET and the like."""
+        return cls(Outcome.CLIENT_ABORTED, "client_gone", f"the client is gone: {error.strerror or error}")
+
+    @classmethod
+    def reader_timed_out(cls, seconds: float) -> Undeliverable:
+        """The client is still there but takes nothing."""
+        return cls(Outcome.TIMEOUT_SEND, "send_timeout", f"the client read nothing for {seconds:g} s")
+
+    @classmethod
+    def not_kept(cls, error: OSError) -> Undeliverable:
+        """What the client had not read yet could not be kept: a full disk, no descriptor."""
+        return cls(
+            Outcome.SERVER_ERROR,
+            "answer_not_kept",
+            f"the answer could not be kept until the client reads it: {error.strerror or error}",
+        )
+
+    @classmethod
+    def file_shrank(cls, error: ShortFileError) -> Undeliverable:
+        """A file that the application gave ended before its announced length."""
+        return cls(Outcome.APP_SHORT, "file_shrank", f"a file of the application's became shorter: {error}")
 
 
 class KeepPolicy(Protocol):
-    """Who knows whether connections should be kept alive just now."""
+    """Who knows whether connections should be kept alive just now, and tells the arbiter that the worker lives."""
 
-    @property
-    def may_keep(self) -> bool:
-        """Whether they should."""
+    may_keep: bool
+
+    def beat(self) -> None:
+        """Called from time to time while a call waits for its client."""
 
 
 class Waiting:
     """A request whose bytes have been read, or some of them, while an earlier one is being answered."""
 
-    __slots__ = ("body", "complete", "entry", "error", "exchange", "request")
+    __slots__ = ("body", "complete", "continue_due", "entry", "error", "exchange", "request")
 
     def __init__(self, connection: Connection) -> None:
         self.exchange = connection.exchange
@@ -64,7 +96,9 @@ class Waiting:
         self.request = connection.request
         self.body = connection.body
         self.complete = False
-        self.error: RemoteProtocolError | None = None
+        self.continue_due = False
+        """Whether the client waits for ``100 Continue``, which must not overtake an earlier answer."""
+        self.error: RemoteProtocolError | OSError | None = None
 
 
 class Connection:
@@ -101,6 +135,7 @@ class Connection:
         "server",
         "sock",
         "state",
+        "timer",
         "waiting",
         "written",
     )
@@ -126,7 +161,7 @@ class Connection:
         self.entry = entry
         """Word index of the scoreboard entry of the request under way."""
         self.peer = peer
-        self.peer_text = f"{peer[0]} {peer[1]}".encode()
+        self.peer_text = f"{peer[0]} {peer[1]}".encode()[: at.MAX_PEER_TEXT]
         self.server = server
         self.environ = environ
         self.policy = policy
@@ -152,8 +187,10 @@ class Connection:
         """Whether the connection goes on after the answer."""
         self.ended = False
         """Whether it ends here and now, whatever the client still sends: the answer was cut."""
-        self.gone: ClientGone | None = None
+        self.gone: Undeliverable | None = None
         self.discarded = 0
+        self.timer: Deadlines[Connection] | None = None
+        """Which of its worker's deadlines it has; never more than one."""
         self.waiting: deque[Waiting] = deque()
         """Requests that were read ahead, in order."""
 
@@ -169,34 +206,41 @@ class Connection:
     def write(self, data: bytes, body: int, /) -> None:
         """Send now what the kernel takes, keep the rest.
 
-        :raises ClientGone: the client left, or did not read for the send timeout while more than
-            ``--response-spool`` waited.
+        :raises Undeliverable: the client left, or did not read for the send timeout while more than
+            ``--response-spool`` waited, or the rest could not be kept.
         """
         if self.gone is not None:
             raise self.gone
         self.overhead += len(data) - body
         self.written += body
-        outgoing = self.outgoing
-        if outgoing is None:
-            sent = self._send(data)
-            if sent == len(data):
-                return
-            outgoing = self.outgoing = Outgoing()
-            outgoing.append(memoryview(data)[sent:])
-        else:
-            outgoing.append(data)
-            self.flush()
-        self._wait_for_reader()
+        try:
+            if self.outgoing is None:
+                sent = self._send(data)
+                if sent == len(data):
+                    return
+                self.outgoing = Outgoing()
+                self._keep(memoryview(data)[sent:])
+            else:
+                self._keep(data)
+                self.flush()
+            self._wait_for_reader()
+        except Undeliverable as error:
+            self.gone = error
+            raise
 
     def write_file(self, fd: int, offset: int, count: int, /) -> None:
         """The same with a part of a file; it is not copied, so it does not count as spooled."""
         if self.gone is not None:
             raise self.gone
         self.written += count
-        if self.outgoing is None:
-            self.outgoing = Outgoing()
-        self.outgoing.append_file(fd, offset, count)
-        self.flush()
+        try:
+            if self.outgoing is None:
+                self.outgoing = Outgoing()
+            self.outgoing.append_file(fd, offset, count)
+            self.flush()
+        except Undeliverable as error:
+            self.gone = error
+            raise
 
     def _send(self, data: bytes) -> int:
         try:
@@ -204,15 +248,21 @@ class Connection:
         except (BlockingIOError, InterruptedError):
             return 0
         except OSError as error:
-            self.gone = ClientGone(f"the client is gone: {error.strerror}")
-            raise self.gone from None
+            raise Undeliverable.client_gone(error) from None
         self.sent += sent
         return sent
+
+    def _keep(self, data: bytes | memoryview) -> None:
+        assert self.outgoing is not None
+        try:
+            self.outgoing.append(data)
+        except OSError as error:
+            raise Undeliverable.not_kept(error) from error
 
     def flush(self) -> bool:
         """Send what waits, as far as the kernel takes it; True when nothing waits any more.
 
-        :raises ClientGone: the client left.
+        :raises Undeliverable: the client left, or a file became shorter.
         """
         outgoing = self.outgoing
         if outgoing is None:
@@ -220,11 +270,9 @@ class Connection:
         try:
             self.sent += outgoing.send(self.sock)
         except ShortFileError as error:
-            self.gone = ClientGone(str(error))
-            raise self.gone from None
+            raise Undeliverable.file_shrank(error) from None
         except OSError as error:
-            self.gone = ClientGone(f"the client is gone: {error.strerror}")
-            raise self.gone from None
+            raise Undeliverable.client_gone(error) from None
         if outgoing.size:
             return False
         outgoing.close()
@@ -232,11 +280,17 @@ class Connection:
         return True
 
     def _wait_for_reader(self) -> None:
+        """Hold the application's call while too much waits; the worker goes on telling that it lives."""
+        waited = 0.0
         while self.outgoing is not None and self.outgoing.size > self.response_spool:
-            if not wait_writable(self.sock, self.send_timeout):
-                self.gone = ClientGone(f"the client read nothing for {self.send_timeout:g} s", timed_out=True)
-                raise self.gone
-            self.flush()
+            if wait_writable(self.sock, WAIT_SLICE):
+                waited = 0.0
+                self.flush()
+            else:
+                waited += WAIT_SLICE
+            self.policy.beat()
+            if 0 < self.send_timeout <= waited:
+                raise Undeliverable.reader_timed_out(self.send_timeout)
 
     # -- between requests
 

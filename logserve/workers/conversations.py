@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from logserve import http1
@@ -73,6 +73,10 @@ class Conversations:
         """By descriptor."""
         self.winding_down = False
         """Whether no new ones come and each ends with its next answer."""
+        self.ending = False
+        """Whether nothing more is begun: set, by a signal's handler too, at a quick stop."""
+        self.room_again: Callable[[], None] = lambda: None
+        """Called whenever a connection gave its place back."""
         self._idle: Deadlines[Connection] = Deadlines(limits.keep_alive)
         self._heads: Deadlines[Connection] = Deadlines(limits.header_timeout)
         self._bodies: Deadlines[Connection] = Deadlines(limits.body_timeout)
@@ -87,11 +91,9 @@ class Conversations:
             self._read(connection)
         elif state is State.SENDING:
             if self._server.resume(connection):
-                self._sends.start(connection, time.monotonic())
-            if connection.exchange is None:
-                self._sends.cancel(connection)
-                if self._settle(connection):
-                    self._advance(connection)
+                self._time(connection, self._sends)
+            if connection.exchange is None and self._settle(connection):
+                self._advance(connection)
         elif state is State.LINGERING:
             self._discard(connection)
         elif state is State.CALLING:
@@ -109,22 +111,48 @@ class Conversations:
             self._poller.register(connection.fd, mask)
         connection.mask = mask
 
+    def _time(self, connection: Connection, deadlines: Deadlines[Connection], since: float = 0.0) -> None:
+        """Give a connection this deadline, in place of the one that it had, from `since` or from now."""
+        if connection.timer is not None and connection.timer is not deadlines:
+            connection.timer.cancel(connection)
+        deadlines.start(connection, since or time.monotonic())
+        connection.timer = deadlines
+
     # -- connections come
 
-    def accepted(self, sock: socket.socket, listener: socket.socket) -> None:
+    def make_room(self) -> bool:
+        """Before a connection is accepted: see that there is a place for it.
+
+        At ``--worker-connections`` the one that has idled longest goes; else the one whose head has been coming
+        in for longest. Those that linger have no place any more. False where every one is being served.
+        """
+        if self._places_taken() < self._limits.connections and not self._ledger.full:
+            return True
+        idle = self._idle.oldest() or self._last_chances.oldest()
+        if idle is not None:
+            self._linger(idle)
+            return True
+        reading = self._heads.oldest()
+        if reading is not None and reading.state is State.READING:
+            self._header_timeout(reading)
+        return self._places_taken() < self._limits.connections and not self._ledger.full
+
+    def _places_taken(self) -> int:
+        return len(self.open) - len(self._lingers)
+
+    def accepted(self, sock: socket.socket) -> None:
         """A new connection: most have sent their request already (TCP_DEFER_ACCEPT), so read at once."""
-        if len(self.open) >= self._limits.connections and not self._close_idlest():
-            sock.close()
-            return
         self._serial += 1
         peer = server = ("", 0)
-        if sock.family != socket.AF_UNIX:
-            try:
+        try:
+            if sock.family == socket.AF_UNIX:
+                server = (str(sock.getsockname()), 0)
+            else:
                 peer = sock.getpeername()[:2]
                 server = sock.getsockname()[:2]
-            except OSError:
-                sock.close()  # ENOTCONN: reset before it was accepted, not a byte was read
-                return
+        except OSError:
+            sock.close()  # ENOTCONN: reset before it was accepted, not a byte was read
+            return
         connection = Connection(
             sock,
             http1.Connection(self._http_limits),
@@ -138,24 +166,11 @@ class Conversations:
             send_timeout=self._limits.send_timeout,
         )
         self.open[connection.fd] = connection
-        self._words[self._row + at.R_CONNECTIONS] = len(self.open)
-        self._heads.start(connection, time.monotonic())
+        self._words[self._row + at.R_CONNECTIONS] = self._places_taken()
+        self._time(connection, self._heads)
         self._read(connection)
         if connection.state is State.READING and not connection.mask:
             self._watch(connection, READ)
-
-    def _close_idlest(self) -> bool:
-        """Make room at ``--worker-connections``: the connection that has idled longest goes."""
-        connection = self._idle.oldest()
-        if connection is not None:
-            self._idle.cancel(connection)
-            self._close(connection)
-            return True
-        connection = self._heads.oldest()
-        if connection is not None:
-            self._heads.cancel(connection)
-            self._header_timeout(connection)
-        return len(self.open) < self._limits.connections
 
     # -- requests come
 
@@ -177,12 +192,10 @@ class Conversations:
             else:
                 self._left_early(connection)
             return
-        if fresh:
-            if not data:
-                self._no_request(connection)
-                self._close(connection)
-                return
-            (self._last_chances if self.winding_down else self._idle).cancel(connection)
+        if fresh and not data:
+            self._no_request(connection)
+            self._close(connection)
+            return
         connection.http.receive(data)
         self._advance(connection)
 
@@ -194,35 +207,40 @@ class Conversations:
 
     def _advance(self, connection: Connection) -> None:
         """Read on: have what is complete answered, until a call is under way or more bytes are needed."""
-        while True:
+        while not self.ending:
             try:
-                complete = self._parse(connection)
+                complete = self._next_waiting(connection) or self._parse(connection)
             except RemoteProtocolError as error:
                 self._broken(connection, error)
                 return
-            if not complete:
-                if connection.http.idle:  # empty lines between requests (RFC 9112 2.2) are none
-                    self._no_request(connection)
-                    self._rest(connection)
-                else:
-                    self._await_more(connection)
+            except OSError as error:
+                self._server.body_not_kept(connection, error)
+                self._settle(connection)
                 return
-            if connection.http.buffered:
+            if not complete:
+                self._await_more(connection)
+                return
+            if connection.http.buffered and not connection.waiting:
                 self._look_ahead(connection)
-            if not self._call(connection):
+            connection.state = State.CALLING
+            if not self._runner.start(connection) or not self._settle(connection):
                 return
 
     def _parse(self, connection: Connection) -> bool:
         """Take the parser's events; True when the request under way is complete.
 
         :raises RemoteProtocolError: it broke a rule, or the client left inside it.
+        :raises OSError: its body could not be kept.
         """
         while (event := connection.http.next_event()) is not None:
             if type(event) is http1.Request:
                 if not event.has_body:
                     self._server.head_complete(connection, event, QUEUED)
                     return True
-                self._expect_body(connection, event)
+                self._server.head_complete(connection, event, BODY)
+                connection.body = BodyBuffer(self._limits.body_spool)
+                if event.expect_continue:
+                    self._send_continue(connection)
             elif type(event) is http1.Data:
                 assert connection.body is not None
                 connection.body.append(event.data)
@@ -231,21 +249,33 @@ class Conversations:
                 return True
         return False
 
+    @staticmethod
+    def _send_continue(connection: Connection) -> None:
+        if connection.waiting:  # not before the answer to an earlier request
+            connection.waiting[-1].continue_due = True
+            return
+        try:
+            connection.sock.send(CONTINUE)
+        except OSError:
+            pass  # the next read tells what is wrong with the client
+
     def _look_ahead(self, connection: Connection) -> None:
         """Requests came in one piece with the one that is about to be answered (pipelining).
 
         Their bytes have been read, so each gets its entry now: were the worker killed in the call, each would
-        have its record.
+        have its record. Entries that connections still to come may need are not taken.
         """
         first = connection.take_request()
-        while connection.http.buffered and not self._ledger.full:
+        spare = self._ledger.free - max(0, self._limits.connections - self._places_taken())
+        while connection.http.buffered and spare > 0:
+            spare -= 1
             connection.entry = self._ledger.open()
             connection.exchange = self._ledger.begin(connection)
             waiting = Waiting(connection)
             connection.waiting.append(waiting)
             try:
                 waiting.complete = self._parse(connection)
-            except RemoteProtocolError as error:
+            except (RemoteProtocolError, OSError) as error:
                 waiting.error = error
             waiting.request, waiting.body = connection.request, connection.body
             connection.request = connection.body = None
@@ -254,44 +284,32 @@ class Conversations:
         connection.give_request(first)
 
     def _next_waiting(self, connection: Connection) -> bool:
-        """Go on with the next request that was read ahead; True when its successor's bytes wait."""
+        """Take up the next request that was read ahead, if there is one and none is under way; True if complete.
+
+        :raises RemoteProtocolError: what was wrong with it.
+        :raises OSError: its body could not be kept.
+        """
+        if connection.exchange is not None or not connection.waiting:
+            return False
         waiting = connection.waiting.popleft()
         self._ledger.close(connection.entry)
         connection.give_request(waiting)
-        connection.state = State.READING
         if waiting.error is not None:
-            self._broken(connection, waiting.error)
-            return False
-        if waiting.complete:
-            return self._call(connection)
-        self._watch(connection, READ)
-        return True
+            raise waiting.error
+        if waiting.continue_due and not waiting.complete:
+            self._send_continue(connection)
+        return waiting.complete
 
     def _await_more(self, connection: Connection) -> None:
-        now = time.monotonic()
-        if connection.http.in_body:
-            self._bodies.start(connection, now)
-        elif connection.exchange is not None:
-            self._heads.start_once(connection, now)
-
-    def _expect_body(self, connection: Connection, request: http1.Request) -> None:
-        self._server.head_complete(connection, request, BODY)
-        self._heads.cancel(connection)
-        connection.body = BodyBuffer(self._limits.body_spool)
-        if request.expect_continue:
-            try:
-                connection.sock.send(CONTINUE)
-            except OSError:
-                pass  # the next read tells what is wrong with the client
-
-    def _call(self, connection: Connection) -> bool:
-        """Have the request answered; True when the next one's bytes should be looked at."""
-        self._heads.cancel(connection)
-        self._bodies.cancel(connection)
-        connection.state = State.CALLING
-        if not self._runner.start(connection):
-            return False
-        return self._settle(connection)
+        exchange = connection.exchange
+        assert exchange is not None
+        if connection.http.idle:  # empty lines between requests (RFC 9112 2.2) are none
+            self._no_request(connection)
+            self._rest(connection)
+        elif connection.http.in_body:
+            self._time(connection, self._bodies)
+        elif connection.timer is not self._heads:  # what trickles in does not renew it
+            self._time(connection, self._heads, exchange.begin / 1e9)
 
     def called_back(self, connection: Connection) -> None:
         """A call that ran in a thread is over."""
@@ -305,19 +323,20 @@ class Conversations:
         if connection.exchange is not None:
             connection.state = State.SENDING
             self._watch(connection, WRITE)
-            self._sends.start(connection, time.monotonic())
+            self._time(connection, self._sends)
             return False
-        self._count()
+        self._served()
         connection.state = State.READING
         if connection.ended:
             self._close(connection)
             return False
-        if connection.waiting and connection.keep:
-            return self._next_waiting(connection)
         if not connection.keep:
             self._linger(connection)
             return False
-        self._watch(connection, READ)
+        if connection.mask != READ:
+            self._watch(connection, READ)
+        if connection.waiting:
+            return True
         if connection.http.buffered:
             connection.exchange = self._ledger.begin(connection)
             return True
@@ -325,64 +344,64 @@ class Conversations:
         return False
 
     def _rest(self, connection: Connection) -> None:
-        (self._last_chances if self.winding_down else self._idle).start(connection, time.monotonic())
+        self._time(connection, self._last_chances if self.winding_down else self._idle)
 
-    def _count(self) -> None:
-        self._server.may_keep = self._runner.may_keep()
-        self._served()
-
-    # -- requests and answers that fail
+    # -- requests that fail
 
     def _broken(self, connection: Connection, error: RemoteProtocolError) -> None:
         if isinstance(error, http1.ClientClosed):
             self._left_early(connection)
-            return
-        self._refuse(connection, error)
-
-    def _refuse(self, connection: Connection, error: RemoteProtocolError) -> None:
-        self._heads.cancel(connection)
-        self._bodies.cancel(connection)
-        self._server.refuse(connection, error)
-        self._settle(connection)
+        else:
+            self._server.refuse(connection, error)
+            self._settle(connection)
 
     def _left_early(self, connection: Connection) -> None:
         self._server.client_left_early(
             connection, Phase.BODY if connection.body is not None else Phase.HEADER
         )
-        self._count()
-        self._close(connection)
+        self._settle(connection)
 
     def _header_timeout(self, connection: Connection) -> None:
         if connection.exchange is None:
-            self._close(connection)  # not a byte came: there is no request
+            self._linger(connection)  # not a byte came: there is no request
         else:
-            self._refuse(connection, connection.http.time_out())
+            self._broken(connection, connection.http.time_out())
 
     # -- connections go
 
     def _linger(self, connection: Connection) -> None:
         """Close so that a reset cannot destroy the answer: RFC 9112 section 9.6.
 
-        The client reads the end, and what it still sends is read and thrown away for a while.
+        The client reads the end, and what it still sends is read and thrown away for a while. Such a connection
+        has no request any more, so it gives back its place and its entry.
         """
+        self._drop_waiting(connection)
         if connection.http.at_eof:
             self._close(connection)
             return
-        self._drop_waiting(connection)
         try:
             connection.sock.shutdown(socket.SHUT_WR)
         except OSError:
             self._close(connection)
             return
         connection.state = State.LINGERING
-        self._idle.cancel(connection)
+        if len(self._lingers) >= self._limits.connections and (oldest := self._lingers.oldest()) is not None:
+            self._close(oldest)
+        self._give_back_entry(connection)
         self._watch(connection, READ)
-        self._lingers.start(connection, time.monotonic())
+        self._time(connection, self._lingers)
+        self._words[self._row + at.R_CONNECTIONS] = self._places_taken()
+        self.room_again()
+
+    def _give_back_entry(self, connection: Connection) -> None:
+        if connection.entry:
+            self._ledger.close(connection.entry)
+            connection.entry = 0
 
     def _drop_waiting(self, connection: Connection) -> None:
         """The connection ends before the requests that were read ahead could be answered."""
         while connection.waiting:
-            self._ledger.close(connection.entry)
+            self._give_back_entry(connection)
             connection.give_request(connection.waiting.popleft())
             self._server.unanswered(connection)
             self._served()
@@ -400,53 +419,51 @@ class Conversations:
 
     def _close(self, connection: Connection) -> None:
         self._drop_waiting(connection)
-        for deadlines in (
-            self._idle,
-            self._heads,
-            self._bodies,
-            self._sends,
-            self._lingers,
-            self._last_chances,
-        ):
-            deadlines.cancel(connection)
+        if connection.timer is not None:
+            connection.timer.cancel(connection)
         self._watch(connection, 0)
         del self.open[connection.fd]
-        self._ledger.close(connection.entry)
+        self._give_back_entry(connection)
         connection.release()
-        self._words[self._row + at.R_CONNECTIONS] = len(self.open)
+        self._words[self._row + at.R_CONNECTIONS] = self._places_taken()
+        self.room_again()
 
     # -- deadlines and the end
 
     def look_at_deadlines(self, now: float) -> None:
         """End what took too long by `now` (CLOCK_MONOTONIC, seconds)."""
         self._server.look_back(now)
-        for connection in self._idle.expired(now):
+        for connection in self._expired(self._idle, now):
             self._linger(connection)
-        for connection in self._heads.expired(now):
+        for connection in self._expired(self._last_chances, now):
+            self._linger(connection)
+        for connection in self._expired(self._heads, now):
             self._header_timeout(connection)
-        for connection in self._bodies.expired(now):
-            self._refuse(connection, connection.http.time_out())
-        for connection in self._sends.expired(now):
+        for connection in self._expired(self._bodies, now):
+            self._broken(connection, connection.http.time_out())
+        for connection in self._expired(self._sends, now):
             self._server.reader_timed_out(connection)
-            self._count()
+            self._settle(connection)
+        for connection in self._expired(self._lingers, now):
             self._close(connection)
-        for connection in self._lingers.expired(now):
-            self._close(connection)
-        for connection in self._last_chances.expired(now):
-            self._close(connection)
+
+    @staticmethod
+    def _expired(deadlines: Deadlines[Connection], now: float) -> Iterator[Connection]:
+        for connection in deadlines.expired(now):
+            connection.timer = None
+            if connection.state is not State.CALLING:  # else its request came in time
+                yield connection
 
     def wind_down(self) -> None:
         """Idle connections get a last chance; what is under way is finished."""
         self.winding_down = True
-        now = time.monotonic()
         for connection in self.open.values():
             if connection.state is State.READING and connection.exchange is None:
-                self._idle.cancel(connection)
-                self._heads.cancel(connection)
-                self._last_chances.start(connection, now)
+                self._time(connection, self._last_chances)
 
     def quit(self) -> None:
         """End all now: what is under way is recorded as ended by the shutdown."""
+        self.ending = True
         self._server.look_back(math.inf)
         for connection in list(self.open.values()):
             if connection.state is State.CALLING:

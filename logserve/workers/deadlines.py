@@ -6,6 +6,7 @@ set, and a dictionary, which keeps that order, is the whole data structure.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
@@ -15,38 +16,30 @@ Item = TypeVar("Item")
 class Deadlines(Generic[Item]):
     """Deadlines of one kind.
 
-    :param seconds: how far ahead each lies; 0 for none.
+    :param seconds: how far ahead each lies; 0 for never: then only the order is kept.
     """
 
-    __slots__ = ("_due", "seconds")
+    __slots__ = ("_ahead", "_due", "seconds")
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
+        self._ahead = seconds or math.inf
         self._due: dict[Item, float] = {}
 
     def __len__(self) -> int:
         return len(self._due)
 
     def start(self, item: Item, now: float) -> None:
-        """Set, or set anew from `now` (CLOCK_MONOTONIC, seconds)."""
+        """Set, or set anew, from `now` (CLOCK_MONOTONIC, seconds)."""
         self._due.pop(item, None)
-        if self.seconds:
-            self._due[item] = now + self.seconds
-
-    def start_once(self, item: Item, since: float) -> None:
-        """Set from `since`, unless it runs already: what trickles in does not renew it.
-
-        `since` may lie a little before that of the item set last; the order is then off by as much.
-        """
-        if self.seconds and item not in self._due:
-            self._due[item] = since + self.seconds
+        self._due[item] = now + self._ahead
 
     def cancel(self, item: Item) -> None:
         """Forget the item's deadline, if it has one."""
         self._due.pop(item, None)
 
     def oldest(self) -> Item | None:
-        """The item whose deadline comes first."""
+        """The item whose deadline was set first."""
         return next(iter(self._due), None)
 
     def expired(self, now: float) -> Iterator[Item]:

@@ -16,6 +16,7 @@ is all that happens in between.
 
 from __future__ import annotations
 
+import logging
 import struct
 import time
 from typing import TYPE_CHECKING, Final
@@ -25,15 +26,19 @@ from logserve.shm import layout as at
 from logserve.shm.layout import Phase
 
 if TYPE_CHECKING:
-    from logserve.logs.access.plan import AccessPlan
+    from logserve.logs.access.plan import AccessPlan, Frames
     from logserve.logs.origin import Origin
     from logserve.shm.ring import Producer
     from logserve.workers.connection import Connection
 
+log = logging.getLogger("logserve.error")
+
 _monotonic_ns = time.monotonic_ns
-_pack_begin = struct.Struct(
-    "=8Q"
-).pack_into  # PREPARED, seq, begin, begin wall, connection, number, sent, lengths
+# PREPARED, seq, begin, begin wall, connection, number, sent, lengths
+_pack_begin = struct.Struct("=8Q").pack_into
+
+CUT: Final = "logserve.truncated"
+"""The field that names what was left out of a record."""
 
 NONE: Final = int(Phase.NONE)
 HEADER: Final = int(Phase.HEADER)
@@ -57,15 +62,15 @@ class Ledger:
         self._next_seq = 1
         self._spare_seqs: list[int] = []
         self._wall_offset = 0
-        self.unrecorded = 0
-        """Records that the full ring had no room for; the collector reports them."""
+        self._roomy = segment.capacity // 4
+        """Bytes that the frames of one record may have together."""
         self.use(plan)
         self.set_clock()
 
     def use(self, plan: AccessPlan) -> None:
         """Make records as this plan says from now on."""
         self._plan = plan
-        self.enabled = plan.enabled
+        self._foreign = plan.foreign
 
     def set_clock(self) -> None:
         """Take the wall clock's distance from the monotonic one anew; once per loop turn is often enough."""
@@ -80,6 +85,11 @@ class Ledger:
     def close(self, entry: int) -> None:
         """Give a connection's entry back."""
         self._free.append(entry)
+
+    @property
+    def free(self) -> int:
+        """How many entries are not taken."""
+        return len(self._free)
 
     @property
     def full(self) -> bool:
@@ -126,18 +136,17 @@ class Ledger:
         if len(line) > at.MAX_LINE_TEXT:
             line = line[: at.MAX_LINE_TEXT]
         peer = connection.peer_text
-        text = line + trace[: at.MAX_TRACE_TEXT] + peer[: at.MAX_PEER_TEXT] + request_id[: at.MAX_ID_TEXT]
-        entry = connection.entry
+        text = line + peer
+        lengths = len(peer) << 32 | len(line)
+        if trace or request_id:
+            trace, request_id = trace[: at.MAX_TRACE_TEXT], request_id[: at.MAX_ID_TEXT]
+            text = line + trace + peer + request_id
+            lengths |= len(request_id) << 48 | len(trace) << 16
+        entry, words = connection.entry, self._words
         start = entry * 8 + at.E_TEXT_OFFSET
-        self._words[entry + at.E_LENGTHS] = 0  # a death in between leaves no text rather than another's
         self._memory[start : start + len(text)] = text
-        self._words[entry + at.E_LENGTHS] = (
-            min(len(request_id), at.MAX_ID_TEXT) << 48
-            | min(len(peer), at.MAX_PEER_TEXT) << 32
-            | min(len(trace), at.MAX_TRACE_TEXT) << 16
-            | len(line)
-        )
-        self._words[entry] = phase
+        words[entry + at.E_LENGTHS] = lengths  # 0 since begin: a death in between leaves no text
+        words[entry] = phase
 
     def phase(self, connection: Connection, phase: int) -> None:
         """Note where the request stands."""
@@ -155,21 +164,16 @@ class Ledger:
         :returns: how many bytes the kernel took.
         :raises OSError: the client is gone; nothing is published then.
         """
-        frames = self._plan.frames(exchange)
+        frames = self._frames(exchange)
         producer, words, entry = self._producer, self._words, connection.entry
-        lock = producer.lock
+        sent = 0
         while True:
-            lock.acquire()
+            producer.lock.acquire()
             producer.placing = True
             try:
-                end = producer.head
-                for sink_kind, payload in frames:
-                    end = producer.place(sink_kind, payload, end)
-                    if not end:
-                        break
-                else:
+                end = self._place(frames)
+                if end >= 0:
                     words[entry + at.E_PREPARED] = end
-                    sent = 0
                     try:
                         sent = connection.sock.send(data)
                     except (BlockingIOError, InterruptedError):
@@ -182,28 +186,24 @@ class Ledger:
                     break
             finally:
                 producer.placing = False
-                lock.release()
+                producer.lock.release()
             frames = self._make_room(frames)
         if producer.put_off:
             producer.emit_put_off()
-        if self._plan.foreign and sent == len(data):
+        if self._foreign and sent == len(data):
             self._plan.handle_foreign(exchange)
         return sent
 
     def record(self, connection: Connection, exchange: Exchange) -> None:
         """Publish the record of a request that has nothing more to send."""
-        frames = self._plan.frames(exchange)
+        frames = self._frames(exchange)
         producer, words, entry = self._producer, self._words, connection.entry
         while True:
             with producer.lock:
                 producer.placing = True
                 try:
-                    end = producer.head
-                    for sink_kind, payload in frames:
-                        end = producer.place(sink_kind, payload, end)
-                        if not end:
-                            break
-                    else:
+                    end = self._place(frames)
+                    if end >= 0:
                         words[entry + at.E_PREPARED] = end
                         producer.publish(end)
                         words[entry] = NONE
@@ -214,17 +214,65 @@ class Ledger:
             frames = self._make_room(frames)
         if producer.put_off:
             producer.emit_put_off()
-        if self._plan.foreign:
+        if self._foreign:
             self._plan.handle_foreign(exchange)
 
-    def _make_room(self, frames: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+    def _frames(self, exchange: Exchange) -> Frames:
+        """The record's frames; whatever an application put into it, the worker goes on and there is a record."""
+        try:
+            frames = self._plan.frames(exchange)
+            if len(frames) != 1 or len(frames[0][1]) > self._roomy:
+                frames = self._fitting(exchange, frames)
+        except Exception:
+            log.exception(
+                "an access record could not be made as it is: what the application added is left out"
+            )
+            exchange.environ = None
+            exchange.response_headers = []
+            exchange.extra = {CUT: ["response headers", "environ", "added fields"]}
+            frames = self._plan.frames(exchange)
+        return frames
+
+    def _fitting(self, exchange: Exchange, frames: Frames) -> Frames:
+        """A record that would not fit the ring goes without the application's fields, and says so."""
+        if sum(len(payload) + 16 for _, payload in frames) <= self._roomy:
+            return frames
+        exchange.extra = {CUT: ["added fields"]}
+        frames = self._plan.frames(exchange)
+        fitting: Frames = []
+        for sink_kind, payload in frames:
+            if sum(len(each) + 16 for _, each in fitting) + len(payload) + 16 <= self._roomy:
+                fitting.append((sink_kind, payload))
+            else:
+                self._producer.count_dropped(sink_kind >> 48)
+        return fitting
+
+    def _place(self, frames: Frames) -> int:
+        """Place a record's frames behind one another; the position of the last one's end, -1 without room."""
+        producer = self._producer
+        end = producer.head
+        for sink_kind, payload in frames:
+            end = producer.place(sink_kind, payload, end)
+            if not end:
+                return -1
+        return end
+
+    def _make_room(self, frames: Frames) -> Frames:
         """The ring is full: wait as ``--log-overflow`` says, else count the record as dropped for each sink."""
         if self._producer.wait_for_room(sum(len(payload) + 16 for _, payload in frames)):
             return frames
         for sink_kind, _ in frames:
             self._producer.count_dropped(sink_kind >> 48)
-        self.unrecorded += 1
         return []
+
+    def rest(self) -> None:
+        """In a quiet moment: see :meth:`Producer.rest`."""
+        self._producer.rest()
+
+    @property
+    def restless(self) -> bool:
+        """Whether :meth:`rest` may have something to do."""
+        return self._producer.restless
 
     def flush(self) -> None:
         """Wake the collector if it sleeps; once per loop turn."""

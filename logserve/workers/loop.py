@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from logserve.logs.context import set_current
 from logserve.shm import layout as at
 from logserve.shm.layout import WorkerState
 from logserve.shm.segment import Roster
@@ -21,6 +22,8 @@ from logserve.workers.limits import WorkerLimits
 from logserve.workers.poller import READ, Poller
 from logserve.workers.runner import Runner
 
+REST_AFTER: Final = 1.0
+"""Seconds without an event after which a worker counts as quiet."""
 TICK: Final = 0.25
 """How often deadlines are looked at while there are connections, in seconds."""
 
@@ -32,7 +35,6 @@ class Loop:
         self,
         poller: Poller,
         ledger: Ledger,
-        runner: Runner,
         *,
         limits: WorkerLimits,
         roster: Roster,
@@ -40,7 +42,6 @@ class Loop:
     ) -> None:
         self._poller = poller
         self._ledger = ledger
-        self._runner = runner
         self._limits = limits
         self._words = roster.words
         self._row = slot * at.ROSTER_WORDS
@@ -50,6 +51,7 @@ class Loop:
         self._stop_at = 0.0
         self._ended = False
         self.stopping = False
+        self.runner: Runner
         self.conversations: Conversations
         self.acceptor: Acceptor
 
@@ -69,18 +71,21 @@ class Loop:
         words, row = self._words, self._row
         timeout = 0.0
         while not self._ended:
-            words[row + at.R_STATE] = WorkerState.STOPPING if self.stopping else WorkerState.IDLE
+            words[row + at.R_STATE] = self._state()
             events = self._poller.poll(timeout)
             now = time.monotonic()
-            if self._runner.alive(now):
-                words[row] = int(now * 1e9)
+            if not events:
+                self._ledger.rest()
+            words[row] = int(now * 1e9)
             words[row + at.R_STATE] = WorkerState.STOPPING if self.stopping else WorkerState.BUSY
             self._ledger.set_clock()
             self._dispatch(events)
+            set_current(None)  # of the calls that ran inline
             self._ledger.flush()
             if now >= self._next_look:
                 self._next_look = now + TICK
                 self.conversations.look_at_deadlines(now)
+                self.runner.look_at_deadlines(now)
                 if self.stopping and now >= self._stop_at:
                     self.quit()
             if self.stopping and not connections:
@@ -90,6 +95,16 @@ class Loop:
         self.conversations.quit()
         self._ledger.flush()
 
+    def _state(self) -> WorkerState:
+        """What the other workers see while this one waits: whether it could take a connection."""
+        if self.stopping:
+            return WorkerState.STOPPING
+        return WorkerState.BUSY if self.runner.full else WorkerState.IDLE
+
+    def beat(self) -> None:
+        """Tell the arbiter that the worker lives."""
+        self._words[self._row] = time.monotonic_ns()
+
     def _dispatch(self, events: list[tuple[int, int]]) -> None:
         """Connections first: a worker that is woken for a new one as well lets another look for that."""
         conversations, acceptor = self.conversations, self.acceptor
@@ -98,6 +113,8 @@ class Loop:
         if len(events) > 1 and acceptor.shared and any(acceptor.owns(fd) for fd, _ in events):
             acceptor.pass_on(fewer_only=False)
         for fd, _ in events:
+            if conversations.ending:
+                return
             connection = connections.get(fd)
             if connection is not None:
                 conversations.ready(connection)
@@ -113,7 +130,7 @@ class Loop:
             return max(0.0, self.acceptor.away_until - time.monotonic())
         if self.conversations.open or self.stopping:
             return TICK
-        return self._limits.heartbeat
+        return min(REST_AFTER, self._limits.heartbeat) if self._ledger.restless else self._limits.heartbeat
 
     def served(self) -> None:
         """A request has its record; after ``--max-requests`` of them the worker makes room for another."""
@@ -128,10 +145,10 @@ class Loop:
             return
         self.stopping = True
         self._stop_at = time.monotonic() + self._limits.graceful_timeout
-        self._runner.wind_down()
+        self.runner.wind_down()
         self.acceptor.stop()
         self.conversations.wind_down()
 
     def quit(self) -> None:
-        """Stop now."""
-        self._ended = True
+        """Stop now; a signal's handler may call this."""
+        self._ended = self.conversations.ending = True

@@ -1,7 +1,7 @@
 """Where the application's calls run: in the loop's own thread, or in a pool of threads.
 
-A runner also knows what follows from that: whether the worker still lives, and whether it pays to keep a
-connection alive.
+A runner also knows what follows from that: which calls take too long, and whether it pays to keep a connection
+alive.
 """
 
 from __future__ import annotations
@@ -13,17 +13,38 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Final, Protocol
 
+from logserve.shm import layout as at
+from logserve.shm.segment import Roster
 from logserve.shm.wake import Wakeup
 from logserve.workers.accept import Acceptor
 from logserve.workers.connection import Connection
-from logserve.workers.serve import Server
+from logserve.workers.overdue import Call, stack_of, tell
+from logserve.workers.serve import QuickStop, Server
 
-SLOW_CALL: Final = 0.002
-"""Seconds. A kept connection's next request waits for whatever its worker does by then; where calls take longer
+SLOW_CALL: Final = 2_000_000
+"""Nanoseconds. A kept connection's next request waits for whatever its worker does by then; where calls take longer
 than this, a new connection, which goes to a free worker, is the shorter way."""
 
 DECAY: Final = 0.95
-"""How fast a slow call is forgotten: 100 ms after about 80 fast ones."""
+"""How fast a slow call is forgotten: 100 ms after about 80 fast ones. A worker that has not answered anything counts
+as slow, until about 120 calls have shown that it is not."""
+
+UNKNOWN: Final = 1_000_000_000.0
+"""What a worker's calls are taken to need before there was one, in ns."""
+
+
+class Others:
+    """Whether there are other workers that a new connection could go to; the arbiter keeps the number."""
+
+    __slots__ = ("_word", "_words")
+
+    def __init__(self, roster: Roster) -> None:
+        self._words = roster.words
+        self._word = (at.ROSTER_SLOTS - 1) * at.ROSTER_WORDS + at.R_WANTED
+
+    def any(self) -> bool:
+        """Whether more than one worker is wanted."""
+        return self._words[self._word] > 1
 
 
 class Runner(Protocol):
@@ -32,11 +53,12 @@ class Runner(Protocol):
     def start(self, connection: Connection, /) -> bool:
         """Call the application for a connection's complete request; True when the call is over on return."""
 
-    def alive(self, now: float, /) -> bool:
-        """Whether the worker may tell the arbiter that it lives."""
+    def look_at_deadlines(self, now: float, /) -> None:
+        """Report the calls that have run too long by `now` (CLOCK_MONOTONIC, seconds)."""
 
-    def may_keep(self) -> bool:
-        """Whether connections should be kept alive just now."""
+    @property
+    def full(self) -> bool:
+        """Whether no call could begin just now."""
 
     def wind_down(self) -> None:
         """The worker is to stop: no connection is kept any more. A signal's handler calls this, too."""
@@ -48,36 +70,46 @@ class Runner(Protocol):
 class InlineRunner:
     """`sync`: the call runs in the loop's thread, one at a time.
 
-    :param alone: whether there is no other worker that a new connection could go to.
+    :param keep: whether connections are ever kept alive.
     """
 
-    def __init__(self, server: Server, *, alone: bool) -> None:
+    full = False
+
+    def __init__(self, server: Server, *, keep: bool, others: Others) -> None:
         self._server = server
-        self._alone = alone
-        self._slow = 1.0  # until proven fast
-        self._winding_down = False
+        self._keep = keep
+        self._others = others
+        self._slow = UNKNOWN
+        self._decide()
 
     def start(self, connection: Connection, /) -> bool:
         """See :class:`Runner`."""
-        if self._alone:
-            self._server.call(connection)
-            return True
-        began = time.monotonic()
-        self._server.call(connection)
-        self._slow = max(time.monotonic() - began, self._slow * DECAY)
+        took = self._server.call(connection)
+        self._server.beat()
+        slow = self._slow * DECAY
+        self._slow = took if took > slow else slow
+        self._decide()
         return True
 
-    def alive(self, now: float, /) -> bool:
-        """A worker that gets here is not inside a call."""
-        return True
+    def _decide(self) -> None:
+        """Keep connections only where recent calls were fast, or where nobody else could answer sooner."""
+        self._server.may_keep = self._keep and (self._slow < SLOW_CALL or not self._others.any())
 
-    def may_keep(self) -> bool:
-        """Only where recent calls were fast, or where nobody else could answer sooner."""
-        return (self._alone or self._slow < SLOW_CALL) and not self._winding_down
+    def look_at_deadlines(self, now: float, /) -> None:
+        """Whoever gets here is not inside a call; the heartbeat tells the arbiter of one that never ends."""
+
+    def interrupt(self) -> None:
+        """End the call that runs, if one does: for the handler of a quick stop.
+
+        :raises QuickStop: through the application.
+        """
+        if self._server.in_application:
+            self._server.in_application = False
+            raise QuickStop
 
     def wind_down(self) -> None:
         """See :class:`Runner`."""
-        self._winding_down = True
+        self._keep = False
         self._server.may_keep = False
 
     def stop(self) -> None:
@@ -87,65 +119,108 @@ class InlineRunner:
 class PoolRunner:
     """`gthread`: calls run in `threads` threads; the loop does all the rest.
 
-    :param timeout: seconds after which a call that is still running counts as hung; 0 for never.
+    A call that runs too long is reported with its stack while it runs, and the arbiter told, which replaces the
+    worker: the other calls are finished first.
+
+    :param timeout: seconds after which a call counts as hung; 0 for never.
+    :param keep: whether connections are ever kept alive.
     """
 
-    def __init__(self, server: Server, *, threads: int, timeout: float, alone: bool) -> None:
+    def __init__(self, server: Server, *, threads: int, timeout: float, keep: bool, others: Others) -> None:
         self._server = server
         self._threads = threads
         self._timeout = timeout
-        self._alone = alone
+        self._keep = keep
+        self._others = others
         self._queue: SimpleQueue[Connection | None] = SimpleQueue()
         self._done: deque[Connection] = deque()
-        self._running: dict[Connection, float] = {}
+        self._given: set[Connection] = set()
+        """Handed to the pool and not taken back yet."""
+        self._calls: dict[Connection, Call] = {}
+        """Those that a thread has begun and not ended."""
         self._started = 0
-        self._winding_down = False
+        self._failure: BaseException | None = None
         self.wakeup = Wakeup()
         self.acceptor: Acceptor | None = None
         self.called_back: Callable[[Connection], None] | None = None
+        self.timed_out: Callable[[int], None] | None = None
+        """Told the seq of each request that has run too long."""
 
     def start(self, connection: Connection, /) -> bool:
         """Queue the call; the worker accepts no more while every thread is taken."""
-        self._running[connection] = time.monotonic()
-        if self._started < min(len(self._running), self._threads):
+        self._given.add(connection)
+        if self._started < min(len(self._given), self._threads):
             self._started += 1
             threading.Thread(target=self._work, name=f"logserve-{self._started}", daemon=True).start()
         self._queue.put(connection)
-        if len(self._running) >= self._threads and self.acceptor is not None:
-            self.acceptor.ignore()
+        self._decide()
+        if self.full and self.acceptor is not None:
+            self.acceptor.hold("threads")
         return False
 
     def _work(self) -> None:
+        thread = threading.get_ident()
         while (connection := self._queue.get()) is not None:
-            self._server.call(connection)
+            assert connection.exchange is not None
+            self._calls[connection] = Call(connection.exchange, thread, time.monotonic())
+            try:
+                self._server.call(connection)
+            except (
+                BaseException
+            ) as error:  # not the application's: the loop ends with it, as if it had been inline
+                self._failure = error
+            del self._calls[connection]
             self._done.append(connection)
             self.wakeup.wake()
 
     def collect(self) -> None:
         """Hand the calls that are over back to the loop."""
         self.wakeup.drain()
+        if self._failure is not None:
+            raise self._failure
         assert self.acceptor is not None
         assert self.called_back is not None
         while self._done:
             connection = self._done.popleft()
-            del self._running[connection]
+            self._given.remove(connection)
+            self._decide()
             self.called_back(connection)
-        if len(self._running) < self._threads and not self.acceptor.away_until:
-            self.acceptor.watch()
+        if not self.full:
+            self.acceptor.release("threads")
 
-    def alive(self, now: float, /) -> bool:
-        """Not while a call runs for longer than the timeout: the arbiter then replaces the worker."""
-        return (
-            not self._timeout or not self._running or now - next(iter(self._running.values())) < self._timeout
-        )
+    @property
+    def busy(self) -> bool:
+        """Whether a call is under way."""
+        return bool(self._calls)
 
-    def may_keep(self) -> bool:
-        """As long as a thread is free for the next request, or nobody else could answer sooner."""
-        return (self._alone or len(self._running) < self._threads) and not self._winding_down
+    def look_at_deadlines(self, now: float, /) -> None:
+        """See the class. A call is reported once; while it waits for its client to read, it does not hang."""
+        for connection, call in list(self._calls.items()):
+            outgoing = connection.outgoing  # its thread's; a look is all that is taken
+            if outgoing is not None and outgoing.size > connection.response_spool:
+                call.since = now
+            if not self._timeout or call.reported or now - call.since < self._timeout:
+                continue
+            stack = stack_of(call)
+            if self._calls.get(connection) is not call:
+                continue  # it has ended meanwhile: the stack may be the next call's
+            call.reported = True
+            tell(call, now, self._timeout, stack)
+            if self.timed_out is not None:
+                self.timed_out(call.exchange.seq)
+
+    @property
+    def full(self) -> bool:
+        """Whether every thread is taken."""
+        return len(self._given) >= self._threads
+
+    def _decide(self) -> None:
+        """Keep connections as long as a thread is free for the next request, or nobody else could answer sooner."""
+        self._server.may_keep = self._keep and (not self.full or not self._others.any())
 
     def wind_down(self) -> None:
         """See :class:`Runner`."""
-        self._winding_down = True
+        self._keep = False
         self._server.may_keep = False
 
     def stop(self) -> None:

@@ -6,6 +6,7 @@ returns. It touches no poller and no timer: what comes next is read from the con
 
 from __future__ import annotations
 
+import io
 import logging
 import time
 from collections.abc import Callable
@@ -20,10 +21,9 @@ from logserve.logs.access.outcome import Outcome, outcome_of
 from logserve.logs.capture import ErrorsStream
 from logserve.logs.context import new_span_id, parse_traceparent, set_current, well_formed_request_id
 from logserve.shm.layout import Phase
-from logserve.workers.connection import ClientGone, Connection
+from logserve.workers.connection import Connection, Undeliverable
 from logserve.workers.ledger import APPLICATION, SENDING, Ledger
 from logserve.workers.protocol_log import ProtocolLog
-from logserve.wsgi.body import BodyBuffer
 from logserve.wsgi.environ import request_environ
 from logserve.wsgi.response import Response
 from logserve.wsgi.traceback import application_frames
@@ -41,14 +41,21 @@ class Server:
 
     :param errors: ``wsgi.errors``; what is left in it is flushed when a call ends.
     :param request_id_header: the header that carries the request's id, both ways.
+    :param heartbeat: tells the arbiter that the worker lives; for a call that waits for its client.
     """
 
     def __init__(
-        self, application: Callable[..., Any], ledger: Ledger, errors: ErrorsStream, request_id_header: str
+        self,
+        application: Callable[..., Any],
+        ledger: Ledger,
+        errors: ErrorsStream,
+        request_id_header: str,
+        heartbeat: Callable[[], None] = lambda: None,
     ) -> None:
         self.application = application
         self.ledger = ledger
         self._errors = errors
+        self._heartbeat = heartbeat
         self._protocol_log = ProtocolLog()
         self.may_keep = True
         """Whether connections should be kept alive just now; see :class:`KeepPolicy`."""
@@ -56,6 +63,10 @@ class Server:
         """Whether a call runs; where they run in several threads it says nothing."""
         self._id_field = "HTTP_" + request_id_header.upper().replace("-", "_")
         self._id_prefix = request_id_header.encode("latin-1") + b": "
+
+    def beat(self) -> None:
+        """See :class:`~logserve.workers.connection.KeepPolicy`."""
+        self._heartbeat()
 
     def look_back(self, now: float) -> None:
         """What is due from time to time, at `now` (CLOCK_MONOTONIC, seconds)."""
@@ -86,53 +97,64 @@ class Server:
 
     # -- the call
 
-    def call(self, connection: Connection) -> None:
+    def call(self, connection: Connection) -> int:
         """Call the application and send its answer as far as the client takes it.
 
         Afterwards the request either has its record (`exchange` is None), and `keep` and `ended` say what comes
         next, or something of its answer still waits for the client.
+
+        The request stays the current one of this context until the next call, or until the caller ends it: the
+        change of a context variable is dear.
+
+        :returns: how long the application took, in ns.
+        :raises QuickStop: the call was ended by a quick stop; the request has its record.
         """
         exchange, request = connection.exchange, connection.request
         assert exchange is not None
         assert request is not None
-        response = Response(
-            request, connection, self._id_prefix + exchange.request_id.encode("latin-1") + b"\r\n"
-        )
+        response = Response(request, connection, self._id_line(exchange))
         environ = request_environ(connection.environ, request)
         body = connection.body
         if body is None:
-            body = connection.body = BodyBuffer(0)
+            environ["wsgi.input"] = io.BytesIO()
         else:
             exchange.body_received = body.received
-        environ["wsgi.input"] = body.open()
+            environ["wsgi.input"] = body.open()
         environ["wsgi.early_hints"] = response.early_hints
         exchange.environ = environ
+        exchange.phase = Phase.APPLICATION
         set_current(exchange)
         self.ledger.phase(connection, APPLICATION)
-        exchange.called = _monotonic_ns()
+        exchange.called = called = _monotonic_ns()
         self.in_application = True
         try:
             last = response.run(self.application, environ)
             self.in_application = False
+            exchange.returned = returned = _monotonic_ns()
         except BaseException as error:
             self.in_application = False
-            exchange.returned = _monotonic_ns()
+            exchange.returned = returned = _monotonic_ns()
             self._failed(connection, exchange, response, error)
+            if isinstance(error, QuickStop):
+                raise
         else:
-            exchange.returned = _monotonic_ns()
             self._answered(connection, exchange, response, last)
         finally:
-            self._errors.flush()
-            set_current(None)
+            if self._errors.may_wait:
+                self._errors.flush()
+        return returned - called
+
+    def _id_line(self, exchange: Exchange) -> bytes:
+        return self._id_prefix + exchange.request_id.encode("latin-1") + b"\r\n"
 
     def _answered(self, connection: Connection, exchange: Exchange, response: Response, last: bytes) -> None:
-        assert response.status is not None
-        exchange.status = status = int(response.status[:3])
+        assert response.framing is not None
+        exchange.status = response.framing.status
         exchange.response_headers = response.headers
         exchange.body_sent = response.written
         exchange.phase = Phase.SENDING
         if response.outcome is None:
-            exchange.outcome = outcome_of(status)
+            exchange.outcome = outcome_of(exchange.status)
         else:
             exchange.outcome = response.outcome
             log.error("%s", response.problem, extra={"event.reason": response.outcome.value})
@@ -142,17 +164,18 @@ class Server:
     def _failed(
         self, connection: Connection, exchange: Exchange, response: Response, error: BaseException
     ) -> None:
-        """The application raised, or the client left while it was answered."""
+        """The application raised, or its answer could not go out."""
         connection.keep = False
-        exchange.response_headers = response.headers
+        if response.framing is not None:
+            exchange.response_headers = response.headers
+            exchange.status = response.framing.status
         if connection.gone is not None and (error is connection.gone or isinstance(error, OSError)):
-            if response.status is not None:
-                exchange.status = int(response.status[:3])
-            self.client_gone(connection, connection.gone)
+            self.undeliverable(connection, connection.gone)
             return
         stopped = isinstance(error, QuickStop)
         exchange.outcome = Outcome.SHUTDOWN if stopped else Outcome.APP_RAISED
         started = connection.sent > 0 or connection.outgoing is not None
+        exchange.reason = "after_headers" if started else "before_headers"
         if not stopped:
             log.error(
                 "the application raised %s %s: %s %s",
@@ -162,17 +185,14 @@ class Server:
                 redact.active().url(exchange.target),
                 exc_info=(type(error), error, application_frames(error)),
             )
-        exchange.reason = "after_headers" if started else "before_headers"
-        if not started:
+        if not started or response.framing is None:
             self.send_error(connection, 503 if stopped else 500, "shutdown" if stopped else "app_raised")
             return
-        assert response.status is not None
-        exchange.status = int(response.status[:3])
         exchange.phase = Phase.SENDING
         exchange.body_sent = self._body_sent(connection)
         # Whoever reads until the end of the connection would take the torn body for whole: reset it instead.
         framing = response.framing
-        self.abort(connection, reset=framing is not None and not framing.chunked and framing.length is None)
+        self.abort(connection, reset=not framing.chunked and framing.length is None)
 
     # -- the answer's end
 
@@ -185,12 +205,9 @@ class Server:
                 return
         except OSError as error:
             self._account(connection, exchange, last)
-            self.client_gone(
-                connection, connection.gone or ClientGone(f"the client is gone: {error.strerror}")
-            )
+            self._not_delivered(connection, error)
             return
         self._account(connection, exchange, last)
-        exchange.phase = Phase.SENDING
         self.ledger.progress(connection, exchange.status, self._body_sent(connection))
         self.ledger.phase(connection, SENDING)
 
@@ -203,12 +220,15 @@ class Server:
             if self._push(connection, exchange, connection.last):
                 return True
         except OSError as error:
-            self.client_gone(
-                connection, connection.gone or ClientGone(f"the client is gone: {error.strerror}")
-            )
+            self._not_delivered(connection, error)
             return True
         self.ledger.progress(connection, exchange.status, self._body_sent(connection))
         return connection.sent > before
+
+    def _not_delivered(self, connection: Connection, error: OSError) -> None:
+        self.undeliverable(
+            connection, error if isinstance(error, Undeliverable) else Undeliverable.client_gone(error)
+        )
 
     def _push(self, connection: Connection, exchange: Exchange, last: bytes) -> bool:
         """Send what waits and then the last bytes; True when all is out and the record is published."""
@@ -237,9 +257,7 @@ class Server:
         exchange = connection.exchange
         assert exchange is not None
         exchange.status = status
-        data = error_response(
-            status, reason, self._id_prefix + exchange.request_id.encode("latin-1") + b"\r\n", exchange.method
-        )
+        data = error_response(status, reason, self._id_line(exchange), exchange.method)
         exchange.body_sent = len(data) - data.index(b"\r\n\r\n") - 4
         connection.keep = False
         self.send_last(connection, data)
@@ -261,19 +279,21 @@ class Server:
 
     # -- what else may become of a request
 
-    def client_gone(self, connection: Connection, gone: ClientGone) -> None:
-        """The client left before its answer was handed over, or did not read it."""
+    def undeliverable(self, connection: Connection, why: Undeliverable) -> None:
+        """The answer could not be handed over whole."""
         exchange = connection.exchange
         assert exchange is not None
-        exchange.outcome = Outcome.TIMEOUT_SEND if gone.timed_out else Outcome.CLIENT_ABORTED
-        exchange.reason = "send_timeout" if gone.timed_out else "client_gone"
+        exchange.outcome = why.outcome
+        exchange.reason = why.reason
         exchange.body_sent = self._body_sent(connection)
         exchange.phase = Phase.SENDING
         if not connection.sent:
             exchange.status = 0  # nothing of the answer went out
-        self._protocol_log.tell(
-            exchange, logging.INFO, f"{gone}: {exchange.method} {redact.active().url(exchange.target)}"
-        )
+        sentence = f"{why}: {exchange.method} {redact.active().url(exchange.target)}"
+        if why.outcome in (Outcome.CLIENT_ABORTED, Outcome.TIMEOUT_SEND):
+            self._protocol_log.tell(exchange, logging.INFO, sentence)
+        else:
+            _say(exchange, sentence)
         self.abort(connection)
 
     def client_left_early(self, connection: Connection, phase: Phase) -> None:
@@ -289,10 +309,19 @@ class Server:
 
     def reader_timed_out(self, connection: Connection) -> None:
         """The client took nothing of its answer for ``--send-timeout``."""
-        self.client_gone(
-            connection,
-            ClientGone(f"the client read nothing for {connection.send_timeout:g} s", timed_out=True),
-        )
+        self.undeliverable(connection, Undeliverable.reader_timed_out(connection.send_timeout))
+
+    def body_not_kept(self, connection: Connection, error: OSError) -> None:
+        """The request's body could not be kept: a full disk, no descriptor."""
+        exchange = connection.exchange
+        assert exchange is not None
+        self._fill_partial(connection, exchange)
+        exchange.outcome = Outcome.SERVER_ERROR
+        exchange.phase = Phase.BODY
+        exchange.reason = "body_not_kept"
+        what = f"{exchange.method} {redact.active().url(exchange.target)}"
+        _say(exchange, f"the request's body could not be kept: {error.strerror or error}: {what}")
+        self.send_error(connection, 503, exchange.reason)
 
     def shut_down(self, connection: Connection) -> None:
         """A quick stop ends a request that is being read or answered."""
@@ -308,7 +337,7 @@ class Server:
         exchange = connection.exchange
         assert exchange is not None
         self._fill_partial(connection, exchange)
-        exchange.outcome = Outcome.SHUTDOWN
+        exchange.outcome = Outcome.UNANSWERED
         exchange.reason = "connection_ended"
         self.abort(connection)
 
@@ -366,3 +395,10 @@ def identify(exchange: Exchange, given: str, traceparent: str) -> bool:
         return False
     exchange.request_id = exchange.origin.access_id(exchange.seq)
     return True
+
+
+def _say(exchange: Exchange, sentence: str) -> None:
+    """Log an error of a request's outside of its call, under its ids."""
+    token = set_current(exchange)
+    log.error("%s", sentence, extra={"event.reason": exchange.reason})
+    token.var.reset(token)

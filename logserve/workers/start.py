@@ -31,6 +31,7 @@ class WorkerStart:
     incarnation: int
     boot_id: bytes
     channel: Channel
+    faults_fd: int
     wakeup: Wakeup
     pokes: list[Wakeup]
     config: LoggingConfig
@@ -38,6 +39,5 @@ class WorkerStart:
     application: Callable[..., Any] | None = None
     child_socket: socket.socket | None = None
     stdio: tuple[int, int] | None = None
-    faults_fd: int | None = None
     shared_listeners: bool = True
     inherited: list[Any] = field(default_factory=list)

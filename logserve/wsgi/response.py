@@ -88,7 +88,11 @@ class Response:
         """
         if exc_info is not None:
             try:
-                if self.framing is not None and exc_info[1] is not None:
+                if self.framing is not None:
+                    if exc_info[1] is None:  # sys.exc_info() outside of an except clause
+                        raise LocalProtocolError(
+                            f"start_response({status!r}) came after the headers had been sent"
+                        )
                     raise exc_info[1].with_traceback(exc_info[2])
             finally:
                 exc_info = None  # breaks the cycle through this frame's traceback

@@ -109,7 +109,7 @@ def test_a_server_that_was_told_to_stop_never_serves_again(signals: list[ServerE
     ("events", "life", "sent"),
     [
         (["BOOTED", "STOP", "DIED"], "DEAD", ["TERM"]),
-        (["BOOTED", "STOP", "STOP", "OVERDUE", "DIED"], "DEAD", ["TERM", "KILL"]),
+        (["BOOTED", "STOP", "STOP", "OVERDUE", "DIED"], "DEAD", ["TERM", "ABORT"]),
         (["BOOTED", "STOP", "QUIT"], "STOPPING", ["TERM", "QUIT"]),
         (["BOOTED", "SILENT", "STOP", "OVERDUE", "OVERDUE"], "KILLED", ["ABORT", "KILL"]),
         (["SILENT", "DIED"], "DEAD", ["ABORT"]),

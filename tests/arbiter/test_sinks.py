@@ -83,8 +83,31 @@ def test_two_definitions_of_one_file_are_refused_with_both_named() -> None:
         registry.adopt(1, spec(backupCount=14))
     message = str(caught.value)
     assert "/logs/a.log" in message
-    assert "backupCount: 3 and 14" in message
-    assert message.count("TimedRotatingFileHandler(") == 2
+    assert "TimedRotatingFileHandler(backupCount=3) and TimedRotatingFileHandler(backupCount=14)" in message
+
+
+def test_what_the_configuration_defines_otherwise_is_refused_for_its_generation_only() -> None:
+    registry = SinkRegistry()
+    configured = {**spec(), "class": "logging.handlers.RotatingFileHandler", "attributes": {"maxBytes": 60}}
+    registry.assign(1, {"error": FILE}, [configured])
+    registry.assign(2, {"error": FILE}, [spec("/logs/b.log", backupCount=3)])
+    with pytest.raises(ConfigurationError) as caught:
+        registry.adopt(1, spec())
+    assert "RotatingFileHandler(maxBytes=60) and TimedRotatingFileHandler(when='MIDNIGHT')" in str(
+        caught.value
+    )
+    assert registry.adopt(2, spec()).sink != registry.adopt(2, spec("/logs/b.log", backupCount=3)).sink
+    registry.retire(1)
+    registry.assign(3, {"error": FILE})
+    registry.adopt(3, spec())
+
+
+def test_a_refusal_says_only_what_differs_in_the_words_of_the_arguments() -> None:
+    registry = SinkRegistry()
+    registry.adopt(1, spec(interval=86400, extMatch="^a$", suffix="%Y"))
+    with pytest.raises(ConfigurationError) as caught:
+        registry.adopt(1, spec(interval=2 * 86400, extMatch="^b$", suffix="%Y"))
+    assert "(interval=1) and TimedRotatingFileHandler(interval=2);" in str(caught.value)
 
 
 def test_the_next_generation_may_define_a_file_anew() -> None:

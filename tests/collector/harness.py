@@ -16,6 +16,7 @@ from typing import Any
 from logserve.channel import Channel
 from logserve.collector.process import CollectorStart, run
 from logserve.shm import layout as at
+from logserve.shm.backlog import Backlogs
 from logserve.shm.intent import Intents
 from logserve.shm.ring import Producer
 from logserve.shm.segment import Segment
@@ -56,6 +57,7 @@ class Arbiter:
     def __init__(self, *, stderr: int | None = None, closes: tuple[int, ...] = ()) -> None:
         self.wakeup = Wakeup()
         self.intents = Intents.create()
+        self.backlogs = Backlogs.create()
         self.from_children, self.for_children = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.from_children.setblocking(False)
         self.segments: list[tuple[Segment, int]] = []
@@ -83,7 +85,7 @@ class Arbiter:
             if self._stderr is not None:
                 os.dup2(self._stderr, 2)
                 sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - pytest's own is another file
-            run(CollectorStart(theirs, self.wakeup, self.intents, self.from_children))
+            run(CollectorStart(theirs, self.wakeup, self.intents, self.backlogs, self.from_children))
 
         self.pid = fork(child)
         theirs.close()
@@ -144,6 +146,7 @@ class Arbiter:
         for segment, _ in self.segments:
             segment.close()
         self.intents.close()
+        self.backlogs.close()
         self.wakeup.close()
         self.from_children.close()
         self.for_children.close()

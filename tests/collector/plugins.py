@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
 
 
@@ -37,6 +38,33 @@ class Raising(logging.Handler):
         except RuntimeError:
             if not self.politely:
                 raise
+            self.handleError(record)
+
+
+class Exiting(logging.Handler):
+    """Ends the process for each record, or would like to."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Call sys.exit."""
+        sys.exit(3)
+
+
+class Moody(logging.Handler):
+    """Cannot write as long as a file exists, and appends then."""
+
+    def __init__(self, until: str, path: str) -> None:
+        super().__init__()
+        self.until = until
+        self.path = path
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Fail with an OSError, politely, or append the message."""
+        try:
+            if os.path.exists(self.until):
+                raise ConnectionError("nobody there")
+            with open(self.path, "a") as file:
+                file.write(f"{record.getMessage()}\n")
+        except OSError:
             self.handleError(record)
 
 

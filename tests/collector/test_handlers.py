@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +12,12 @@ from typing import Any
 
 import pytest
 
+from logserve.insight.entry import Identity
 from logserve.logs.emitters import ChildEmitter
 from logserve.shm.layout import Kind
 from tests.collector.harness import Arbiter, arbiter, settled, wait_until
 from tests.collector.lines import emit_lines, line, read_lines
-from tests.collector.test_faults import configuration, record
+from tests.collector.test_faults import configuration, reading, record
 
 FILE = "logging.FileHandler"
 SIZED = "logging.handlers.RotatingFileHandler"
@@ -123,6 +126,48 @@ def test_children_of_workers_send_by_datagram(server: Arbiter, tmp_path: Path) -
     assert read_lines([path]) == {9: list(range(50))}
 
 
+def test_what_a_child_could_not_send_is_said_in_the_log(server: Arbiter, tmp_path: Path) -> None:
+    """The collector stands still: the socket is full, the rest is counted, and the count comes with the next line."""
+    path = tmp_path / "app.log"
+    configured(server, 1, {"app": {"class": FILE, "filename": str(path)}}, {"app": 1})
+    emitter = ChildEmitter(server.for_children, 0.0)
+    os.kill(server.pid, signal.SIGSTOP)
+    number, lost = 0, 0
+    while lost < 3:
+        lost += not emitter.emit(1, Kind.LINE, line(9, number))
+        number += 1
+    os.kill(server.pid, signal.SIGCONT)
+    wait_until(lambda: emitter.emit(1, Kind.LINE, line(8, 0)), "room in the socket")
+    lost = emitter.dropped
+    wait_until(lambda: path.read_text().count("lost ") == 1, "the report")
+    assert server.stop() == 0
+    *kept, said, last = path.read_bytes().splitlines(keepends=True)
+    assert kept == [line(9, number) for number in range(len(kept))]
+    assert last == line(8, 0)
+    reason = "they could not be sent to the collector in time"
+    who = f"of a worker's child (pid {os.getpid()}) for handler 'app'"
+    assert said.decode() == f"WARNING lost {lost} records {who}: {reason}\n"
+    assert len(kept) + lost >= number
+
+
+def test_a_childs_records_that_die_with_a_collector_are_said_to_be_lost(
+    server: Arbiter, tmp_path: Path
+) -> None:
+    """They stand in no ring; nobody has read the FIFO when the collector is killed."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    server.adopt(1, FILE, fifo)
+    emitter = ChildEmitter(server.for_children, 5.0)
+    for number in range(30):
+        assert emitter.emit(1, Kind.LINE, line(9, number))
+    wait_until(lambda: server.intents.in_memory(1) == 30, "all datagrams")
+    server.kill()
+    server.start()
+    with reading(fifo, tmp_path / "read") as copy:
+        assert server.stop() == 0
+    assert copy.read_text() == f"lost 30 records for handler '{fifo}': it could not take them in time\n"
+
+
 def test_captured_output_becomes_records(server: Arbiter, tmp_path: Path) -> None:
     path = tmp_path / "error.log"
     configured(server, 1, {"error": {"class": FILE, "filename": str(path)}}, {"error": 1})
@@ -138,6 +183,61 @@ def test_captured_output_becomes_records(server: Arbiter, tmp_path: Path) -> Non
     assert path.read_text().splitlines() == [
         "INFO one", "INFO two", "INFO three", "INFO rest", "WARNING bad \\xff bytes", "WARNING last",
     ]  # fmt: skip
+
+
+def test_captured_output_is_the_workers_and_has_a_number_of_its_own(server: Arbiter, tmp_path: Path) -> None:
+    """No thread, no place in a source file: neither is the collector's to tell."""
+    path = tmp_path / "error.log"
+    config = configuration({"error": {"class": FILE, "filename": str(path), "formatter": "ecs"}}, ["error"])
+    config["formatters"]["ecs"] = {"()": "logserve.ECSFormatter"}
+    assert server.configure(1, config, {"error": 1})["op"] == "configured"
+    capture(server, 4711, b"one\ntwo\n")
+    assert server.stop() == 0
+    found = [json.loads(text) for text in path.read_text().splitlines()]
+    assert [each["message"] for each in found] == ["one", "two"]
+    ids = [each["event"]["id"].rpartition("-") for each in found]
+    assert Identity.parse(ids[0][0]) is not None
+    assert [origin for origin, _, _ in ids] == 2 * [ids[0][0]]
+    assert [number for _, _, number in ids] == ["r1", "r2"]
+    for each in found:
+        assert each["process"] == {"pid": 4711}
+        assert "origin" not in each["log"]
+
+
+def test_a_format_with_a_thread_and_a_line_number_takes_captured_output(
+    server: Arbiter, tmp_path: Path
+) -> None:
+    path = tmp_path / "error.log"
+    config = configuration({"error": {"class": FILE, "filename": str(path), "formatter": "all"}}, ["error"])
+    config["formatters"]["all"] = {"format": "%(process)d [%(thread)d] %(threadName)s:%(lineno)d %(message)s"}
+    assert server.configure(1, config, {"error": 1})["op"] == "configured"
+    capture(server, 4711, b"one\n")
+    assert server.stop() == 0
+    assert path.read_text() == "4711 [0] :0 one\n"
+
+
+def test_a_long_line_of_output_is_one_record_and_says_what_is_left_out(
+    server: Arbiter, tmp_path: Path
+) -> None:
+    path = tmp_path / "error.log"
+    configured(server, 1, {"error": {"class": FILE, "filename": str(path)}}, {"error": 1})
+    capture(server, 4711, b"a" * 200_000 + b"!\n" + b"b" * ((1 << 20) + 1234) + b"\nlast\n")
+    assert server.stop() == 0
+    assert path.read_text().splitlines() == [
+        "INFO " + "a" * 200_000 + "!",
+        "INFO " + "b" * (1 << 20) + " [cut, 1,234 more bytes]",
+        "INFO last",
+    ]
+
+
+def capture(server: Arbiter, pid: int, output: bytes) -> None:
+    """Have the collector capture this output of a worker."""
+    out, err = os.pipe(), os.pipe()
+    server.send({"op": "pipes", "slot": 0, "incarnation": 1, "pid": pid}, [out[0], err[0]])
+    with open(out[1], "wb") as stdout:
+        stdout.write(output)
+    for descriptor in (out[0], *err):
+        os.close(descriptor)
 
 
 def test_a_handler_of_the_standard_library_that_needs_records(server: Arbiter, tmp_path: Path) -> None:

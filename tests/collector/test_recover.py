@@ -14,14 +14,11 @@ import pytest
 
 from logserve.logs.origin import Origin
 from logserve.shm import layout as at
-from logserve.shm.layout import Kind, Phase
-from logserve.shm.segment import Segment
+from logserve.shm.layout import Kind
 from tests.collector.harness import BOOT_ID, Arbiter, arbiter
+from tests.support.scoreboard import FIRST, TRACE, fill_entry
 
 NOW = time.monotonic_ns
-TRACE = "0af7651916cd43dd8448eb211c80319c"
-PARENT = "b7ad6b7169203331"
-FIRST = at.HEADER_SIZE // 8
 
 
 @pytest.fixture
@@ -48,25 +45,6 @@ def configure(server: Arbiter, path: Path) -> None:
     answer = server.configure(1, config, {"access": 4})
     assert answer["op"] == "configured", answer
     server.send({"op": "commit", "generation": 1})
-
-
-def fill_entry(
-    segment: Segment, number: int, line: bytes, *, request_id: bytes = b"", seq: int | None = None
-) -> None:
-    """As a worker does when it begins a request."""
-    words, entry = segment.words, FIRST + number * at.ENTRY_WORDS
-    trace, peer = f"00-{TRACE}-{PARENT}-01".encode(), b"192.0.2.7 50123"
-    text = line + trace + peer + request_id
-    start = entry * 8 + at.E_TEXT_OFFSET
-    segment.memory[start : start + len(text)] = text
-    words[entry + at.E_SEQ] = number + 1 if seq is None else seq
-    words[entry + at.E_BEGIN] = NOW() - 3_000_000_000
-    words[entry + at.E_BEGIN_WALL] = time.time_ns() - 3_000_000_000
-    words[entry + at.E_CONNECTION] = 100 + number
-    words[entry + at.E_NUMBER] = 2
-    words[entry + at.E_SENT] = 200 << 48 | 512
-    words[entry + at.E_LENGTHS] = len(request_id) << 48 | len(peer) << 32 | len(trace) << 16 | len(line)
-    words[entry + at.E_PHASE] = Phase.APPLICATION
 
 
 def records(path: Path) -> list[dict[str, Any]]:
@@ -107,6 +85,19 @@ def test_a_request_in_flight_gets_its_record(
     assert 3_000_000_000 <= found["event"]["duration"] < 60_000_000_000
     if cause["signal"] == "SIGKILL":
         assert found["logserve"]["signal"] == "SIGKILL"
+
+
+def test_a_request_past_its_deadline_and_those_cut_off_with_it(server: Arbiter, tmp_path: Path) -> None:
+    path = tmp_path / "access.json"
+    configure(server, path)
+    segment = server.segment(0, entries=2)
+    fill_entry(segment, 0, b"GET /hung HTTP/1.1", seq=41)
+    fill_entry(segment, 1, b"GET /beside HTTP/1.1", seq=42)
+    server.died(segment, kind="timeout", signal="SIGABRT", exit=None, timed_out=[41])
+    server.hear("drained", slot=0)
+    assert server.stop() == 0
+    found = {each["url"]["path"]: each["logserve"]["outcome"] for each in records(path)}
+    assert found == {"/hung": "timeout_request", "/beside": "worker_timeout"}
 
 
 def test_texts_that_were_cut_anywhere_and_a_clients_own_id(server: Arbiter, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import logging
 import os
 import re
@@ -54,6 +55,48 @@ def test_a_namer_that_moves_the_stamp_is_followed(tmp_path: Path) -> None:
     assert handler.expired() == [str(tmp_path / "app-20200101.log")]
     taken = str(tmp_path / "app-20200102.log")
     assert handler.rotation_filename(str(tmp_path / "app.log.20200102")) == taken.replace(".log", ".1.log")
+    handler.close()
+
+
+@pytest.mark.timeout(20)
+def test_a_namer_that_ignores_the_name_it_is_given_gets_a_counter_behind_it(tmp_path: Path) -> None:
+    """One name a day, however often it rotates: no rotation removes or waits for an older file."""
+    original = TimedRotatingFileHandler(tmp_path / "app.log", when="S", delay=True)
+    original.namer = lambda name: str(tmp_path / "app-today.log")
+    handler = cast("AppendingTimedRotatingFile", harden(original, opened_before=False))
+    for number in range(4):
+        (tmp_path / "app.log").write_text(f"{number}")
+        handler.doRollover()
+    handler.close()
+    found = {path.name: path.read_text() for path in tmp_path.iterdir() if path.stat().st_size}
+    assert found == {
+        f"app-today.log{ending}": text for ending, text in zip(["", ".1", ".2", ".3"], "0123", strict=True)
+    }
+
+
+@pytest.mark.timeout(20)
+def test_a_namer_that_goes_in_a_circle_ends(tmp_path: Path) -> None:
+    original = TimedRotatingFileHandler(tmp_path / "app.log", when="S", delay=True)
+    names = itertools.cycle(["one", "two"])
+    original.namer = lambda name: str(tmp_path / next(names))
+    handler = cast("AppendingTimedRotatingFile", harden(original, opened_before=False))
+    for name in ("one", "two"):
+        (tmp_path / name).write_text("x")
+    free = handler.rotation_filename("anything")
+    assert not os.path.exists(free)
+    assert os.path.dirname(free) == str(tmp_path)
+    handler.close()
+
+
+def test_numbered_files_with_one_name_for_all_keep_the_last(tmp_path: Path) -> None:
+    """A RotatingFileHandler whose namer ignores the number: one old file, as the namer says, each time."""
+    original = RotatingFileHandler(tmp_path / "app.log", maxBytes=10, backupCount=3, delay=True)
+    original.namer = lambda name: str(tmp_path / "old.log")
+    handler = cast("RotatingFileHandler", harden(original, opened_before=False))
+    for number in range(3):
+        (tmp_path / "app.log").write_text(f"{number}")
+        handler.doRollover()
+        assert (tmp_path / "old.log").read_text() == f"{number}"
     handler.close()
 
 

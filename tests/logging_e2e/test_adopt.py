@@ -117,6 +117,41 @@ def test_the_handler_object_keeps_its_meaning(tmp_path: Path) -> None:
     assert "number=1" in found[1]
 
 
+def test_what_a_memory_handler_holds_arrives_when_its_worker_stops(
+    tmp_path: Path, worker_options: list[str]
+) -> None:
+    """The application's own, in front of a file: nothing reaches the file before the worker's end."""
+    with serving(
+        tmp_path, APP, [*worker_options, *WORKERS], environment=adopt("memory"), logs=config()
+    ) as server:
+        for number in range(30):
+            server.get(f"/n/{number}")
+        assert not lines([server.logs / "adopted.log"])
+    assert_application_lines(lines([server.logs / "adopted.log"]), range(30), "a MemoryHandler")
+
+
+def test_a_file_that_the_configuration_defines_otherwise_stays_and_both_are_named(tmp_path: Path) -> None:
+    logs = config(
+        handlers={
+            "sized": {
+                "class": "logging.handlers.RotatingFileHandler",
+                "filename": "logs/adopted.log",
+                "maxBytes": 10_000_000,
+            }
+        },
+        loggers={"other": ["sized"]},
+    )
+    with serving(
+        tmp_path, APP, environment=adopt("time"), logs=logs, expect=["stays in the workers"]
+    ) as server:
+        server.get("/n/0")
+        server.has_said("stays in the workers")
+    (warning,) = [record for record in server.error.records() if "stays" in record["message"]]
+    for word in ("adopted.log", "RotatingFileHandler(maxBytes=10000000", "TimedRotatingFileHandler(when='S'"):
+        assert word in warning["message"]
+    assert "define the file once" in warning["message"]
+
+
 def test_the_workers_descriptor_is_closed(tmp_path: Path) -> None:
     with serving(tmp_path, APP, environment=adopt("file"), logs=config()) as server:
         server.get("/n/0")

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,51 @@ def test_two_definitions_of_one_file_are_refused_and_both_named(tmp_path: Path) 
     assert "one.log" in done.stderr
     assert "midnight" in done.stderr.lower()
     assert "'S'" in done.stderr or "when=S" in done.stderr or '"S"' in done.stderr, done.stderr
+
+
+FLASK = """
+import logging
+from flask import Flask
+from logserve import bridge_root_logger
+bridge_root_logger(filename="logs/flask.log", formatter="json", level="INFO")
+app = Flask(__name__)
+@app.get("/hello")
+def hello():
+    app.logger.info("hello from flask")
+    return "hello"
+"""
+
+
+def test_under_flask_run_the_files_handler_is_made_in_the_process(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "shop.py").write_text(FLASK)
+    log = tmp_path / "logs" / "flask.log"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flask", "--app", "shop", "run", "--port", "0"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        (port,) = wait_for(
+            lambda: re.findall(r"http://127\.0\.0\.1:(\d+)", log.read_text() if log.exists() else ""),
+            20,
+            lambda: f"flask does not run: {process.poll()}",
+        )
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/hello", timeout=10) as answer:
+            assert answer.read() == b"hello"
+    finally:
+        process.terminate()
+        output, _ = process.communicate(timeout=20)
+    assert "Traceback" not in output
+    found = [json.loads(line) for line in lines([log])]
+    assert [record["message"] for record in found if record["logger"] == "shop"] == ["hello from flask"]
+    requests = [
+        record for record in found if record["logger"] == "werkzeug" and "/hello" in record["message"]
+    ]
+    assert len(requests) == 1, "flask's own lines go there, too, each once"
 
 
 OUTSIDE = """

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.logging_e2e.apps import contents
 from tests.logging_e2e.harness import LoggedServer, config, serving
 from tests.support.journal import Record, value
 from tests.support.waiting import wait_for
@@ -192,6 +195,17 @@ def test_an_exception_that_ends_a_thread_is_a_record(shapes: Shapes) -> None:
     (record,) = wait_for(found, 10, shapes.server.describe)
     assert value(record, "error.type") == "LookupError"
     assert "mortal" in json.dumps(record)
+
+
+def test_a_record_says_where_it_was_made(shapes: Shapes) -> None:
+    record, _ = shapes.one("made_here", "made here")
+    source = Path(inspect.getsourcefile(contents) or "").read_text().splitlines()
+    line = next(number for number, text in enumerate(source, 1) if '"made here"' in text)
+    assert value(record, "log.origin.file.name") == "contents.py"
+    assert value(record, "log.origin.file.line") == line
+    assert value(record, "log.origin.function") == "made_here"
+    started = shapes.server.error.wait_message("booted")[0]
+    assert value(started, "log.origin.file.name").endswith(".py"), "the server's own records, too"
 
 
 def test_record_ids_are_unique(shapes: Shapes) -> None:

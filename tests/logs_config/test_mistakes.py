@@ -28,6 +28,8 @@ MISTAKES: dict[str, tuple[str, str, str, list[str]]] = {
     "a formatter's style": ("", "formatters:\n  f: {style: '!'}", "l.yaml:2: formatters.f.style:", ["'%'", "'!'"]),
     "a filter by class": ("", "filters:\n  f: {class: logging.Filter}", "l.yaml:2: filters.f.class:", ["'()'"]),
     "a handler without class": ("", "handlers:\n  h: {clas: x}", "l.yaml:2: handlers.h:", ["'class'"]),
+    "a logger that the server has not": ("", "loggers:\n  logserve.acess: {}", "l.yaml:2: loggers.logserve.acess:", ["'logserve.access'"]),
+    "a logger that gunicorn has not": ("", "loggers:\n  gunicorn.eror: {}", "l.yaml:2: loggers.gunicorn.eror:", ["'gunicorn.error'"]),
     "another version": ("", "version: 2", "l.yaml:1: version:", ["expected 1", "2"]),
     "incremental": ("", "incremental: true", "l.yaml:1: incremental:", ["not possible", "merged"]),
     "a variable": ("", "root:\n  level: ${NOWHERE_SET}", "l.yaml:2: root.level:", ["'NOWHERE_SET'", "${NOWHERE_SET:-default}"]),
@@ -78,6 +80,11 @@ HANDLERS: dict[str, tuple[str, str, list[str]]] = {
     "an argument that is missing": ("class: logging.FileHandler", "", ["'filename'"]),
     "an argument's type": ("class: logging.handlers.RotatingFileHandler\nfilename: x\nmaxBytes: 1MB", ".maxBytes", ["a whole number", "'1MB'"]),
     "when": ("class: logging.handlers.TimedRotatingFileHandler\nfilename: x\nwhen: midnite", ".when", ["'midnight'"]),
+    "a when that is near nothing": ("class: logging.handlers.TimedRotatingFileHandler\nfilename: x\nwhen: Q", ".when", ["'Q' is no time of rollover; there is 'S', 'M'"]),
+    "a syslog's port": ("class: logging.handlers.SysLogHandler\naddress: [localhost, notaport]", ".address", ["[host, port]", "'notaport'"]),
+    "a syslog's facility": ("class: logging.handlers.SysLogHandler\nfacility: locl3", ".facility", ["'locl3'", "'local3'"]),
+    "a mail host": ("class: logging.handlers.SMTPHandler\nmailhost: [localhost, 99999]\nfromaddr: a\ntoaddrs: [b]\nsubject: c", ".mailhost", ["[host, port]", "99999"]),
+    "a name with a near one of another kind": ("class: logging.addLevelNam", ".class", ["there is no 'addLevelNam' in logging"]),
     "an encoding": ("class: logging.FileHandler\nfilename: x\nencoding: utf-88", ".encoding", ["'utf-88'"]),
     "a mode": ("class: logging.FileHandler\nfilename: x\nmode: r", ".mode", ["'r'", "'a'"]),
     "a directory that is missing": ("class: logging.FileHandler\nfilename: nowhere/x", ".filename", ["nowhere' of", "does not exist"]),
@@ -109,6 +116,8 @@ def test_a_mistake_that_only_importing_shows(
     assert sentence.startswith(f"l.yaml:{number}: handlers.h{key}: ")
     for word in words:
         assert word in sentence
+    assert sentence.count("'midnight'") <= 1, "the choice stands once"
+    assert "addLevelName'" not in sentence, "that is no class"
     assert sorted(set(os.listdir()) - {"__pycache__"}) == before, "nothing was created"
 
 
@@ -122,6 +131,15 @@ def test_a_directory_that_is_not_writable(load_text: LoadText, tmp_path: Path) -
 
 FORMATTERS: dict[str, tuple[str, list[str]]] = {
     "a format that is broken": ("format: '%(message'", ["formatters.f.format", "%(message"]),
+    "a name in it": ("format: '%(mesage)s'", ["formatters.f.format", "'mesage'", "'message'"]),
+    "a name with letters swapped": (
+        "format: '{messgae}'\n    style: '{'",
+        ["formatters.f.format", "'messgae'", "'message'"],
+    ),
+    "a name in logserve's JSON": (
+        "(): logserve.JSONFormatter\n    fmt: '%(levelnam)s'",
+        ["formatters.f.fmt", "'levelname'"],
+    ),
     "a class that takes other arguments": ("class: own.Formatter", ["formatters.f.class", "'()'"]),
     "an atom that there is not": (
         "(): logserve.AccessFormatter\n    fmt: '%(nothing)s'",
@@ -148,6 +166,59 @@ def test_a_mistake_in_a_formatter(
         check(config)
     for word in words:
         assert word in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        "format: '%(message)s %(tenant)s %(request_id)s %(http_response_status_code)s'",
+        "format: '%(names)s %(modules)s'",
+        "format: '%(mesage)s'\n    defaults: {mesage: '-'}",
+        "format: '${message} ${tenant}'\n    style: $",
+    ],
+)
+def test_a_format_may_name_what_the_application_gives_records(load_text: LoadText, definition: str) -> None:
+    check(load_text(f"formatters:\n  f:\n    {definition}\n"))
+
+
+TWO_OF_ONE_FILE = """
+    handlers:
+      one: {{class: logging.handlers.TimedRotatingFileHandler, filename: y.log, when: S{one}}}
+      two: {{class: {two}, filename: ./y.log, level: ERROR, formatter: json}}
+    root: {{handlers: [one, two]}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "words"),
+    [
+        (
+            "",
+            "logging.handlers.RotatingFileHandler, maxBytes: 60",
+            ["TimedRotatingFileHandler(when='S'", "RotatingFileHandler(maxBytes=60"],
+        ),
+        ("", "logging.handlers.TimedRotatingFileHandler, when: S, interval: 2", ["interval=1", "interval=2"]),
+        ("", "logging.FileHandler", ["FileHandler()"]),
+    ],
+)
+def test_two_handlers_of_one_file_that_differ(
+    load_text: LoadText, one: str, two: str, words: list[str]
+) -> None:
+    config = load_text(TWO_OF_ONE_FILE.format(one=one, two=two))
+    with pytest.raises(ConfigurationError) as refused:
+        check(config)
+    sentence = str(refused.value)
+    assert sentence.startswith("l.yaml:4: handlers.two.filename: ")
+    for word in ("'one' and 'two'", "y.log", *words):
+        assert word in sentence
+    assert not os.path.exists("y.log")
+
+
+def test_two_handlers_of_one_file_that_mean_the_same(load_text: LoadText) -> None:
+    """Level, formatter and filters are the lines' affair."""
+    check(load_text(TWO_OF_ONE_FILE.format(one="", two="logging.handlers.TimedRotatingFileHandler, when: s")))
+    config = load_text(TWO_OF_ONE_FILE.format(one="", two="logging.FileHandler").replace("one, two", "one"))
+    check(config)  # nobody opens the other
 
 
 def test_a_filter_factory_that_takes_no_such_argument(load_text: LoadText) -> None:

@@ -181,13 +181,13 @@ def applications_namer(path: Path) -> logging.FileHandler:
 
 
 @pytest.mark.parametrize(
-    ("make", "reason"),
+    ("make", "reason", "advice"),
     [
-        (Subclass, "is a class of its own"),
-        (lambda_namer, "its namer is a lambda"),
-        (own_method, "its method 'doRollover' was replaced"),
-        (applications_namer, "the application's own module"),
-        (lambda path: logging.FileHandler(path, encoding="utf-16"), "one by one in utf-16"),
+        (Subclass, "is a class of its own", "lost; define the handler in --log-config."),
+        (lambda_namer, "its namer is a lambda", "use a function that another module"),
+        (own_method, "its method 'doRollover' was replaced", "a class of its own and define the handler"),
+        (applications_namer, "the application's own module", "use a function that another module"),
+        (lambda path: logging.FileHandler(path, encoding="utf-16"), "one by one in utf-16", "such as utf-8"),
     ],
 )
 def test_what_cannot_be_adopted_stays_with_one_warning(
@@ -196,6 +196,7 @@ def test_what_cannot_be_adopted_stays_with_one_warning(
     tmp_path: Path,
     make: Callable[[Path], logging.FileHandler],
     reason: str,
+    advice: str,
 ) -> None:
     sink = errors_of_server()
     path = tmp_path / "app.log"
@@ -209,6 +210,7 @@ def test_what_cannot_be_adopted_stays_with_one_warning(
     assert reason in warning
     assert str(path) in warning
     assert "Each worker writes the file by itself" in warning
+    assert advice in warning
     assert adopting.specs == []
 
 
@@ -274,14 +276,16 @@ def test_a_handler_on_the_servers_error_log_that_stays_warns_without_a_loop(
 
 
 def test_what_loggers_have_is_adopted_when_the_application_is_loaded(adopting: Ring, tmp_path: Path) -> None:
-    handlers = [logging.FileHandler(tmp_path / name) for name in ("root.log", "logger.log", "nobody.log")]
+    names = ("root.log", "logger.log", "nobody.log", "behind.log")
+    handlers = [logging.FileHandler(tmp_path / name) for name in names]
     logging.root.addHandler(handlers[0])
     logger = logging.getLogger("adopt.attached")
-    logger.addHandler(handlers[1])
+    logger.handlers = [handlers[1], logging.handlers.MemoryHandler(100, target=handlers[3])]
     adopt.adopt_attached()
-    logger.removeHandler(handlers[1])
-    assert sorted(Path(spec["filename"]).name for spec in adopting.specs) == ["logger.log", "root.log"]
-    assert [handler.stream is None for handler in handlers] == [True, True, False]
+    logger.handlers.clear()
+    adopted = sorted(Path(spec["filename"]).name for spec in adopting.specs)
+    assert adopted == ["behind.log", "logger.log", "root.log"]
+    assert [handler.stream is None for handler in handlers] == [True, True, False, True]
     handlers[2].close()
 
 

@@ -88,6 +88,27 @@ def test_two_definitions_of_one_file_are_refused_with_both_named(server: Ring, t
     assert str(tmp_path / "app.log") in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        (
+            {"formatter": "ecs"},
+            {"formatter": "json"},
+            "first with formatter='ecs', then with formatter='json'",
+        ),
+        ({"level": "INFO"}, {}, "first with level=20, then with level=None"),
+        ({"interval": 1}, {"interval": 2}, r"interval=1\), then with TimedRotatingFileHandler\(interval=2\)"),
+    ],
+)
+def test_a_second_call_that_asks_for_other_lines_is_refused(
+    server: Ring, tmp_path: Path, first: dict[str, Any], second: dict[str, Any], words: str
+) -> None:
+    bridge_root_logger(filename=tmp_path / "app.log", **first)
+    with pytest.raises(ConfigurationError, match=words) as refused:
+        bridge_root_logger(filename=tmp_path / "app.log", **second)
+    assert "extMatch" not in str(refused.value)
+
+
 def test_formatter_and_level_apply_to_root_and_never_to_the_access_lines(server: Ring) -> None:
     ACCESS.setLevel(logging.INFO)
     logging.root.addHandler(kept := logging.NullHandler())

@@ -47,6 +47,17 @@ def test_a_warning_is_a_record(captured: Ring) -> None:
     assert "test_capture.py" in line
 
 
+def test_a_warnings_record_comes_from_the_line_that_is_warned_of(captured: Ring) -> None:
+    handler = ForwardingHandler(2, line=True)
+    handler.setFormatter(logging.Formatter("%(pathname)s %(lineno)d %(funcName)s"))
+    logging.getLogger("logserve.error").addHandler(handler)
+    warnings.warn_explicit("old thing", UserWarning, "/srv/shop/cart.py", 42)
+    assert captured.lines(2) == ["/srv/shop/cart.py 42 None"]
+    logging.getLogger("logserve.error").setLevel(logging.ERROR)
+    warnings.warn_explicit("old thing", UserWarning, "/srv/shop/cart.py", 42)
+    assert len(captured.lines(1)) == 1
+
+
 def test_a_warning_goes_where_the_configuration_sends_warnings(captured: Ring) -> None:
     logger = logging.getLogger("py.warnings")
     logger.addHandler(ForwardingHandler(2, line=True))

@@ -7,13 +7,16 @@ import logging
 import multiprocessing
 import os
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+import logserve
 from logserve.logs import runtime
 from logserve.logs.access.exchange import Exchange
-from logserve.logs.context import set_current
+from logserve.logs.access.record import make_access_record
+from logserve.logs.context import set_current, stamp_all_records
 from logserve.logs.emitters import EARLY_FRAMES
 from logserve.logs.forward import ForwardingHandler
 from logserve.shm import layout as at
@@ -191,6 +194,118 @@ def test_a_record_longer_than_the_ring_takes_is_cut_and_says_so(log: logging.Log
         ring.close()
 
 
+WIDE = {f"k{number}": "w" * 40_000 for number in range(40)}
+
+
+@pytest.mark.parametrize("make", [logserve.ECSFormatter, logserve.JSONFormatter])
+@pytest.mark.parametrize("line", [True, False])
+@pytest.mark.parametrize("capacity", [1 << 16, 1 << 20])
+@pytest.mark.parametrize(
+    "extra", [WIDE, {"one": "w" * 2_000_000, "number": 5, "items": [1, 2]}, {"k" * 200_000: 1}]
+)
+def test_json_that_had_to_be_shortened_parses_and_names_what_was_cut(
+    log: logging.Logger,
+    make: Callable[[], logging.Formatter],
+    line: bool,
+    capacity: int,
+    extra: dict[str, Any],
+) -> None:
+    ring = Ring(capacity=capacity)
+    ring.install()
+    try:
+        handler = ForwardingHandler(1, line=line)
+        handler.setFormatter(make())
+        log.addHandler(handler)
+        try:
+            raise ValueError("w" * 100)
+        except ValueError:
+            log.warning("m %s", "w" * 90_000, extra=extra, exc_info=True)
+        (text,) = ring.lines(1) if line else [ring.records(1)[0].__dict__["logserve_text"]]
+        fields = json.loads(text)
+        cut = fields["logserve"]["truncated"]
+        assert cut[0] == "message"
+        assert fields["message"].startswith("m www")
+        assert fields["event"]["id"] == ring.origin.record_id(1)
+        if make is logserve.ECSFormatter:
+            assert fields["error"]["type"] == "ValueError"
+        if "number" in extra:
+            assert (fields["number"], fields["items"]) == (5, [1, 2]), "what is short keeps its type"
+        if capacity == 1 << 16 or extra[next(iter(extra))] != 1:
+            assert next(iter(extra))[:100] in cut
+    finally:
+        ring.close()
+
+
+def test_an_access_record_that_had_to_be_shortened_parses() -> None:
+    ring = Ring(capacity=1 << 16)
+    ring.install()
+    try:
+        exchange = Exchange(ring.origin, 1)
+        exchange.fields = {"HTTP_USER_AGENT": "u" * 4000, "HTTP_REFERER": "r" * 4000}
+        exchange.extra = {"tenant": "t" * 4000, "url": "taken " * 1000}
+        handler = ForwardingHandler(1, line=True)
+        handler.setFormatter(logserve.ECSFormatter())
+        handler.emit(make_access_record(exchange))
+        fields = json.loads(ring.lines(1)[0])
+        assert fields["event"] == {**fields["event"], "id": exchange.origin.access_id(1), "category": ["web"]}
+        assert fields["user_agent"]["original"].startswith("uuu")
+        assert {"user_agent.original", "tenant"} <= set(fields["logserve"]["truncated"])
+    finally:
+        ring.close()
+
+
+def test_a_foreign_formatters_long_line_is_cut_where_it_is_long(log: logging.Logger) -> None:
+    ring = Ring(capacity=1 << 16)
+    ring.install()
+    try:
+        to_line(log, 1, f"%(message)s{'x' * 100_000}")
+        log.info("begin")
+        (line,) = ring.lines(1)
+        assert line.startswith("beginxxx")
+        assert line.endswith("x [cut]")
+    finally:
+        ring.close()
+
+
+def test_the_servers_ids_are_kept_beside_the_applications(ring: Ring, log: logging.Logger) -> None:
+    handler = ForwardingHandler(1, line=True)
+    handler.setFormatter(logserve.ECSFormatter())
+    to_line(log, 2, "%(request_id)s %(event_id)s")
+    log.addHandler(handler)
+    exchange = Exchange(ring.origin, 1)
+    exchange.request_id, exchange.trace_id, exchange.span_id = "the-request", "a" * 32, "b" * 16
+    token = set_current(exchange)
+    try:
+        log.info("x", extra={"request_id": "SL", "event_id": 5})
+    finally:
+        token.var.reset(token)
+    fields = json.loads(ring.lines(1)[0])
+    assert fields["http"]["request"]["id"] == "the-request"
+    assert fields["trace"]["id"] == "a" * 32
+    assert fields["event"]["id"] == ring.origin.record_id(1)
+    assert fields["logserve"]["extra"] == {"request_id": "SL", "event_id": 5}
+    assert ring.lines(2) == ["SL 5"], "whoever asks the record gets what the application gave"
+
+
+def test_a_record_that_was_made_in_a_request_keeps_its_ids_wherever_it_is_handled(ring: Ring) -> None:
+    """A QueueHandler of the application's hands it to a thread of its own."""
+    stamp_all_records()
+    logger = logging.getLogger("app.queued")
+    exchange = Exchange(ring.origin, 1)
+    exchange.request_id = "the-request"
+    token = set_current(exchange)
+    record = logger.makeRecord("app.queued", logging.INFO, "a.py", 1, "hello", (), None)
+    token.var.reset(token)
+    handler = ForwardingHandler(1, line=True)
+    handler.setFormatter(logserve.ECSFormatter())
+    handler.handle(record)
+    handler.handle(record)
+    first, second = map(json.loads, ring.lines(1))
+    assert first == second
+    assert first["http"]["request"]["id"] == "the-request"
+    assert first["event"]["id"] == ring.origin.record_id(1)
+
+
 def test_a_full_ring_drops_and_counts_and_does_not_raise(log: logging.Logger) -> None:
     ring = Ring(capacity=1 << 12, timeout=0.0)
     ring.install()
@@ -317,7 +432,13 @@ def test_a_child_without_a_socket_says_its_records_on_stderr(
     to_line(log)
     log.addHandler(ForwardingHandler(2, line=False))
     run_in_child(lambda: log.info("alone"))
-    assert capfd.readouterr().err.splitlines() == ["INFO alone", "alone"]
+    run_in_child(lambda: log.info("alone \udcff"))  # travels as a type of its own
+    assert capfd.readouterr().err.splitlines() == [
+        "INFO alone",
+        "alone",
+        "INFO alone \\udcff",
+        "alone \\udcff",
+    ]
 
 
 def test_a_child_does_not_wait_for_ever_for_a_collector_that_does_not_read(

@@ -110,7 +110,7 @@ def test_a_foreign_formatter_gets_gunicorns_atoms(ring: Ring) -> None:
 
 def test_a_filter_sees_the_fields_and_decides(ring: Ring) -> None:
     def no_health_checks(record: logging.LogRecord) -> bool:
-        return bool(record.__dict__["exchange"].target != "/health")
+        return bool(record.__dict__["_exchange"].target != "/health")
 
     ACCESS.addFilter(no_health_checks)
     plan = plan_with(ring, handler_to(1, logserve.ECSFormatter()))

@@ -88,8 +88,8 @@ def test_the_standard_attributes_arrive() -> None:
 
 def test_the_exchange_of_an_access_record_stays_behind() -> None:
     """Its fields are attributes of their own; an application's field of that name travels."""
-    access = record_with(exchange=Exchange(Origin.local()))
-    assert "exchange" not in decode_record(encode_record(access, None)).__dict__
+    access = record_with(_exchange=Exchange(Origin.local()))
+    assert "_exchange" not in decode_record(encode_record(access, None)).__dict__
     assert decode_record(encode_record(record_with(exchange="NYSE"), None)).__dict__["exchange"] == "NYSE"
 
 

@@ -141,7 +141,7 @@ def test_a_formatted_record_is_the_encoders_line(exchange: Exchange) -> None:
 @settings(max_examples=60, deadline=None)
 def test_what_was_utf8_is_read_as_utf8(text: str) -> None:
     exchange = ordinary()
-    exchange.fields["HTTP_USER_AGENT"] = text
+    exchange.fields = {**exchange.fields, "HTTP_USER_AGENT": text}
     record = strict(encode(exchange))
     seen = record.get("user_agent", {}).get("original", "")
     try:
@@ -205,7 +205,7 @@ def test_a_record_that_went_to_another_process_formats_the_same() -> None:
     exchange = ordinary()
     exchange.extra = {"tenant": "acme", "name": "taken", "user": {"id": 5}, "url": "mine"}
     record = decode_record(encode_record(make_access_record(exchange), None))
-    assert not isinstance(record.__dict__.get("exchange"), Exchange)
+    assert not isinstance(record.__dict__.get("_exchange"), Exchange)
     assert json.loads(ECSFormatter(service_name="shop").format(record)) == strict(
         json_encoder({"service.name": "shop"}, ORIGIN)(exchange)
     )

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from logserve.errors import ConfigurationError
 from logserve.logs.access.atoms import ATOMS, COMBINED, COMMON, Atoms, text_encoder
 from logserve.logs.access.exchange import Exchange
+from logserve.logs.access.fields import MAX_VALUE
 from logserve.logs.access.record import make_access_record
 from logserve.logs.formatters.access import AccessFormatter
 from tests.logs_unit.exchanges import ORIGIN, exchanges, ordinary
@@ -51,7 +52,7 @@ def test_combined_is_gunicorns_default_line() -> None:
 )  # fmt: skip
 def test_each_atom(atom: str, expected: str) -> None:
     exchange = ordinary()
-    exchange.fields["CONTENT_TYPE"] = "text/plain"
+    exchange.fields = {**exchange.fields, "CONTENT_TYPE": "text/plain"}
     exchange.response_headers = [("Content-Type", "text/html"), ("Vary", "a"), ("vary", "b")]
     exchange.environ = {"REMOTE_ADDR": "192.0.2.1", "wsgi.version": (1, 0)}
     assert text_encoder(f"%({atom})s")(exchange).decode() == f"{expected}\n"
@@ -115,10 +116,35 @@ def test_a_record_formats_as_the_encoder_writes(exchange: Exchange) -> None:
 
 def test_utf8_is_kept_and_other_bytes_are_shown() -> None:
     exchange = ordinary()
-    exchange.fields["HTTP_USER_AGENT"] = "café \xff\u0085\x9b\x1b".encode().decode("latin-1") + '\xff\\"'
+    exchange.fields = {
+        **exchange.fields,
+        "HTTP_USER_AGENT": "café \xff\u0085\x9b\x1b".encode().decode("latin-1") + '\xff\\"',
+    }
     assert text_encoder('"%(a)s"')(exchange).decode() == (
         '"café ÿ\\xC2\\x85\\xC2\\x9B\\x1B\\xFF\\x5C\\x22"\n'
     )
+
+
+@pytest.mark.parametrize("length", range(MAX_VALUE - 3, MAX_VALUE + 2))
+@pytest.mark.parametrize("odd", ['"', "\\", "\xff", "é", '"\\\xff'])
+def test_a_value_is_cut_before_it_is_escaped_and_marked_as_cut(length: int, odd: str) -> None:
+    exchange = ordinary()
+    agent = "a" * length + odd.encode("latin-1", "surrogateescape").decode("latin-1") * 3
+    exchange.fields = {**exchange.fields, "HTTP_USER_AGENT": agent, "HTTP_X_ANY": agent}
+    exchange.environ = {"HTTP_USER_AGENT": agent}
+    exchange.target = f"/{agent}"
+    for encode in (
+        combined,
+        text_encoder('%(h)s - - %(t)s "%(r)s" %(s)s %(B)s "%({x-any}i)s" "%({HTTP_USER_AGENT}e)s"'),
+    ):
+        match = _COMBINED_LINE.fullmatch(encode(exchange).decode()[:-1])
+        assert match is not None
+        cut = len(agent) > MAX_VALUE
+        assert match[7].endswith("...") is cut
+        assert match[3].endswith("... HTTP/1.1") is (len(agent) + 1 > MAX_VALUE)
+    value = json.loads(json_by_hand(exchange))
+    assert value["ua"].startswith("a" * min(length, MAX_VALUE))
+    assert value["ua"].endswith("...") is cut
 
 
 def test_a_record_has_gunicorns_atoms_as_args() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pythonjsonlogger.json import JsonFormatter
 
 from logserve.errors import ConfigurationError
 from logserve.logs.access.exchange import Exchange
@@ -115,9 +116,62 @@ def test_json_of_an_application_record() -> None:
 def test_json_with_python_json_loggers_own_parameters() -> None:
     fields = parsed(custom_json, make("added %d", 3, tenant="acme", request_id="rid"))
     assert list(fields) == ["asctime", "severity", "message", "tenant", "request_id"]
+    with_ids = parsed(custom_json, make(request_id="rid", event_id=ORIGIN.record_id(9)))
+    assert with_ids["event"] == {"id": ORIGIN.record_id(9)}
     requested = parsed(custom_json, make_access_record(ordinary()))
     assert requested["http"]["response"]["status_code"] == 200
     assert "http_response_status_code" not in requested
+
+
+def test_with_python_json_loggers_own_parameters_the_servers_fields_stay_the_servers() -> None:
+    """A field of the application's with such a name goes aside."""
+    fields = parsed(
+        custom_json,
+        make(event="clicked", _logserve_ids=("rid", "", "", ORIGIN.record_id(9)), request_id="mine"),
+    )
+    assert fields["event"] == {"id": ORIGIN.record_id(9)}
+    assert fields["request_id"] == "rid"
+    assert fields["logserve"]["extra"] == {"event": "clicked", "request_id": "mine"}
+    exchange = ordinary()
+    exchange.extra = {"http": "mine", "event": {"own": 1}, "tenant": "acme"}
+    fields = parsed(custom_json, make_access_record(exchange))
+    assert fields["http"]["response"]["status_code"] == 200
+    assert fields["event"]["id"] == ORIGIN.access_id(255)
+    assert fields["event"]["own"] == 1, "there is room for it in the server's group"
+    assert fields["logserve"]["extra"] == {"http": "mine"}
+    assert fields["tenant"] == "acme"
+
+
+def test_a_foreign_json_formatter_never_sees_the_exchange() -> None:
+    line = JsonFormatter().format(make_access_record(ordinary()))
+    assert "Exchange object" not in line
+    assert json.loads(line)["http_response_status_code"] == 200
+
+
+def test_the_servers_ids_stand_whatever_the_application_calls_its_own_fields() -> None:
+    """``extra={"request_id": ..}`` and structlog's ``bind_contextvars(request_id=..)`` are common."""
+    ids = ("the-request", "a" * 32, "b" * 16, ORIGIN.record_id(9))
+    own = {"request_id": "SL", "event_id": "mine", "trace_id": "other", "span_id": 5}
+    record = make(_logserve_ids=ids, **own)
+    fields = parsed(ecs, record)
+    assert fields["http"]["request"]["id"] == "the-request"
+    assert (fields["trace"]["id"], fields["span"]["id"]) == ("a" * 32, "b" * 16)
+    assert fields["event"]["id"] == ORIGIN.record_id(9)
+    assert fields["logserve"]["extra"] == own
+    fields = parsed(plain_json, record)
+    assert (fields["request_id"], fields["trace_id"]) == ("the-request", "a" * 32)
+    assert fields["event"]["id"] == ORIGIN.record_id(9)
+    assert fields["logserve"]["extra"] == own
+    text = console.format(record)
+    assert "request_id=the-request" in text
+    assert "extra.request_id=SL" in text
+
+
+def test_a_record_says_where_in_the_code_it_was_made_or_nothing() -> None:
+    record = make()
+    record.pathname = record.filename = ""
+    record.lineno = 0
+    assert "origin" not in parsed(ecs, record)["log"]
 
 
 def test_values_keep_their_types_or_become_text() -> None:
@@ -127,7 +181,7 @@ def test_values_keep_their_types_or_become_text() -> None:
         ecs,
         make(
             a=1, b=1.5, c=True, d=None, e=[1, "x", (2, {3})], f={"g": {"h": b"bytes\xff"}}, moment=moment, color=Color.RED,
-            number=number, nan=float("nan"), huge=10**400, rude=Rude(), rude_dict=RudeDict(a=1), lone="\ud800",
+            number=number, nan=float("nan"), infinities=[float("inf"), float("-inf")], huge=10**400, rude=Rude(), rude_dict=RudeDict(a=1), lone="\ud800",
         ),
     )  # fmt: skip
     assert (fields["a"], fields["b"], fields["c"]) == (1, 1.5, True)
@@ -136,7 +190,8 @@ def test_values_keep_their_types_or_become_text() -> None:
     assert fields["moment"] == moment.isoformat()
     assert fields["color"] == "red"
     assert fields["number"] == repr(number)
-    assert fields["nan"] is None
+    assert fields["nan"] == "NaN"
+    assert fields["infinities"] == ["Infinity", "-Infinity"]
     assert fields["huge"] == str(10**400)
     assert "ValueError" in fields["rude"]
     assert "ValueError" in fields["rude_dict"]
@@ -170,13 +225,17 @@ def test_extra_under_its_own_name_or_set_aside() -> None:
             **{"user.id": 5, "labels.b": 2, "log.level": "forged"},
         ),
     )
-    assert fields["event_id"] == 42
-    assert fields["request_id"] == 7
     assert fields["exchange"] == "NYSE"
     assert fields["labels"] == {"a": 1, "b": 2}
     assert fields["user"] == {"id": 5}
     assert fields["log"]["level"] == "warning"
-    assert fields["logserve"]["extra"] == {"url": "x", "event": "clicked", "log": {"level": "forged"}}
+    assert fields["logserve"]["extra"] == {
+        "url": "x",
+        "event": "clicked",
+        "log": {"level": "forged"},
+        "event_id": 42,
+        "request_id": 7,
+    }
 
 
 def test_a_dict_that_was_logged_gives_fields() -> None:
@@ -274,6 +333,16 @@ def test_the_consoles_lines_are_readable() -> None:
     assert second.startswith("    world")
     assert "[shop.cart] extra.level=x items=[1, 'two']" in second
     assert third == "    Traceback (most recent call last):"
+
+
+def test_the_console_does_not_say_a_stack_twice() -> None:
+    """A post-mortem's stacks stand in its message, and as a field for those who search."""
+    stacks = "Thread 1:\n  File x\n  File y"
+    text = console.format(make(f"it died\n{stacks}", stacks=stacks, other="a\nb", short="died"))
+    assert text.count("File y") == 1
+    assert "stacks=" not in text
+    assert "other=" in text
+    assert "short=died" in text
 
 
 def test_colour_only_where_asked_or_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -198,6 +199,16 @@ def test_a_refused_client_that_goes_on_sending_still_reads_the_answer(limited: S
             client.send(request_bytes("/echo", "POST", body=data))
         else:
             client.send(request_bytes("/echo", "POST", [CHUNKED], chunked(data)))
+        refused(client, 413)
+
+
+def test_a_refused_client_may_send_on_when_the_answer_is_there(limited: Server) -> None:
+    """As most clients do: they look for an answer only when they have sent everything."""
+    with limited.connect() as client:
+        client.send(request_bytes("/echo", "POST", [("Content-Length", "640000")]))
+        client.socket.recv(1, socket.MSG_PEEK)  # the answer has come
+        for _ in range(10):
+            client.send(b"x" * 64_000)
         refused(client, 413)
 
 

@@ -8,13 +8,26 @@ import pytest
 
 from tests.conftest import StartServer
 from tests.support.gate import Gate
-from tests.support.journal import value
+from tests.support.journal import Record, value
 from tests.support.load import Load, settle
 from tests.support.server import JSON_LOGS, Server
-from tests.support.waiting import wait_for
 from tests.support.wire import request_bytes
 
 APP = "tests.apps.process_paths"
+
+
+def reload_around(server: Server) -> None:
+    """HUP to a server whose only worker is busy; on return the new one has booted, the old was told to stop."""
+    before = len(server.error.where(says_booted))
+    server.send(signal.SIGHUP)
+    server.error.wait(says_booted, count=before + 1)
+    server.send(signal.SIGUSR1)  # handled after whatever follows from the boot
+    server.error.wait_message("reopened")
+
+
+def says_booted(record: Record) -> bool:
+    """Whether the arbiter says of a worker that it has booted."""
+    return "booted" in str(record.get("message"))
 
 
 @pytest.mark.parametrize(("kept", "whole_group"), [(True, False), (False, True)])
@@ -44,8 +57,7 @@ def test_a_request_that_was_begun_is_finished_by_the_old_worker(
     with server.connect() as client:
         client.send(request_bytes("/gate/old"))
         gate.wait("old")
-        server.send(signal.SIGHUP)
-        wait_for(lambda: len(server.workers()) == 2 and server.get("/pid").json() != old)
+        reload_around(server)
         gate.open("old")
         # The new worker may serve a moment before the old one is told to stop, so the answer need not say so yet.
         assert client.read_answer().json() == old
@@ -55,21 +67,23 @@ def test_a_request_that_was_begun_is_finished_by_the_old_worker(
 
 
 def test_a_kept_connection_gets_one_more_answer(start_server: StartServer, gate: Gate) -> None:
-    """What was on its way when the worker was told to stop is answered, with ``Connection: close``."""
+    """What is on its way when the worker is told to stop is answered, with ``Connection: close``."""
     server = start_server(APP, environment=gate.environment)
     (old,) = server.wait_workers(1)
-    with server.connect() as kept, server.connect() as busy:
+    with server.connect() as kept, server.connect() as late, server.connect() as busy:
         assert not kept.request("/").closes
+        assert not late.request("/").closes
         busy.send(request_bytes("/gate/busy"))
         gate.wait("busy")
-        server.send(signal.SIGHUP)
-        wait_for(lambda: len(server.workers()) == 2 and server.get("/pid").json() != old)
+        reload_around(server)
         kept.send(request_bytes("/pid"))
         gate.open("busy")
         answer = kept.read_answer()
         assert (answer.json(), answer.closes) == (old, True)
         kept.expect_end()
         assert busy.read_answer().status == 200
+        answer = late.request("/pid")
+        assert (answer.json(), answer.closes) == (old, True)
 
 
 def test_the_application_is_read_anew(start_server: StartServer) -> None:

@@ -65,6 +65,42 @@ def test_a_free_worker_takes_what_comes_while_the_others_are_inside(
         assert not held & free
 
 
+def test_a_new_connection_does_not_wait_behind_a_kept_one(start_server: StartServer, gate: Gate) -> None:
+    """A worker that wakes up for both, and is held by the kept one's request, leaves the new one to the other.
+
+    It is stopped meanwhile, so that it finds both when it goes on.
+    """
+    server = start_server(APP, "--workers", "2", "--keep-alive", "30", environment=gate.environment)
+    server.wait_workers(2)
+    for _ in range(5):
+        with kept_connection(server) as kept, server.connect() as new:
+            holder = kept.request("/pid").json()
+            os.kill(holder, signal.SIGSTOP)
+            try:
+                new.send(request_bytes("/pid"))  # uses up the wake-up, if it is the stopped one's
+                kept.send(request_bytes("/gate/kept"))
+            finally:
+                os.kill(holder, signal.SIGCONT)
+            gate.wait("kept")
+            assert new.read_answer().status == 200
+            assert gate.waiting("kept") == 1
+            gate.open("kept")
+            assert kept.read_answer().json() == holder
+
+
+def kept_connection(server: Server) -> Client:
+    """A connection that its worker keeps, which it does once its calls have proved to be short."""
+    while True:
+        client = server.connect()
+        try:
+            if not client.request("/pid").closes:
+                return client
+        except BaseException:
+            client.close()
+            raise
+        client.close()
+
+
 def test_what_finds_no_free_worker_waits_and_is_answered(start_server: StartServer, gate: Gate) -> None:
     server = start_server(APP, "--workers", "2", environment=gate.environment)
     server.wait_workers(2)

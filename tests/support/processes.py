@@ -63,6 +63,11 @@ def ignores(pid: int, which: signal.Signals) -> bool:
     return bool(int(_status(pid).get("SigIgn", "0"), 16) >> (which - 1) & 1)
 
 
+def blocks(pid: int, which: signal.Signals) -> bool:
+    """Whether the process (its main thread) blocks this signal."""
+    return bool(int(_status(pid).get("SigBlk", "0"), 16) >> (which - 1) & 1)
+
+
 def context_switches(pid: int) -> int:
     """Voluntary and other context switches of all threads since the start."""
     total = 0
@@ -78,9 +83,13 @@ def threads(pid: int) -> int:
 
 
 def descriptors(pid: int) -> dict[int, str]:
-    """The open descriptors and what each is."""
-    found = {}
-    for name in os.listdir(f"/proc/{pid}/fd"):
+    """The open descriptors and what each is; none of a process that is gone."""
+    found: dict[int, str] = {}
+    try:
+        names = os.listdir(f"/proc/{pid}/fd")
+    except FileNotFoundError:
+        return found
+    for name in names:
         try:
             found[int(name)] = os.readlink(f"/proc/{pid}/fd/{name}")
         except FileNotFoundError:

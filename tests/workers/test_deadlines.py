@@ -18,22 +18,22 @@ def test_an_item_expires_once_and_not_before_its_time() -> None:
     assert list(deadlines.expired(300.0)) == []
 
 
-def test_starting_again_renews_but_start_once_does_not() -> None:
+def test_starting_again_renews() -> None:
     deadlines: Deadlines[str] = Deadlines(5.0)
     deadlines.start("renewed", 0.0)
-    deadlines.start_once("trickle", 0.0)
+    deadlines.start("once", 0.0)
     deadlines.start("renewed", 4.0)
-    deadlines.start_once("trickle", 4.0)
-    assert list(deadlines.expired(6.0)) == ["trickle"]
+    assert list(deadlines.expired(6.0)) == ["once"]
     assert list(deadlines.expired(9.0)) == ["renewed"]
 
 
-def test_zero_seconds_is_no_deadline() -> None:
+def test_zero_seconds_never_expire_but_keep_their_order() -> None:
     deadlines: Deadlines[str] = Deadlines(0)
     deadlines.start("a", 0.0)
-    deadlines.start_once("b", 0.0)
-    assert len(deadlines) == 0
-    assert deadlines.oldest() is None
+    deadlines.start("b", 0.0)
+    deadlines.start("a", 1.0)
+    assert list(deadlines.expired(1e12)) == []
+    assert deadlines.oldest() == "b"
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans()), max_size=40))

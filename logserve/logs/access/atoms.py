@@ -187,7 +187,7 @@ class AtomReaders:
         redaction, escape, absent = self._redaction, self._escape, self._absent
 
         def make(raw: str) -> str:
-            return escape(redaction.header(header, raw) if header else raw)[: table.MAX_VALUE] or absent
+            return escape(_cut(redaction.header(header, raw) if header else raw)) or absent
 
         return Memo(make)
 
@@ -206,7 +206,7 @@ class AtomReaders:
 
         def make(key: tuple[str, str, str]) -> str:
             method, target, version = key
-            parts = [escape(method), escape(parsed[target].whole)[: table.MAX_VALUE]]
+            parts = [escape(method), escape(_cut(parsed[target].whole))]
             if version:
                 parts.append(f"HTTP/{escape(version)}")
             return " ".join(parts) if method or target else absent
@@ -249,9 +249,14 @@ class AtomReaders:
                 return REDACTED
             text = safe_text(value)
             text = redaction.url(text) if is_url else redaction.header(header, text)
-            return escape(text)[: table.MAX_VALUE]
+            return escape(_cut(text))
 
         return read
+
+
+def _cut(text: str) -> str:
+    """Before it is escaped, or the cut could go through an escape; the dots are the mark of it."""
+    return text if len(text) <= table.MAX_VALUE else f"{text[: table.MAX_VALUE]}..."
 
 
 _NO_TARGET: Final = Target("", "", "", "")

@@ -9,12 +9,12 @@ give the same bytes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from logserve.logs import redact
 from logserve.logs.access import fields as table
 from logserve.logs.access.exchange import Exchange
-from logserve.logs.access.generate import Encoder, Writer
+from logserve.logs.access.generate import Encoder, Pattern, Writer
 from logserve.logs.origin import Origin
 from logserve.logs.plain import Plainer, dump
 from logserve.logs.redact import Redaction
@@ -34,14 +34,23 @@ def json_encoder(
     :param names: other names for fields of the table, such as ``{"@timestamp": "timestamp"}``; empty: left out.
     """
     redaction = redact.active()
-    constants = dict(static)
-    if origin is not None:
-        constants = {"process.pid": origin.pid, "logserve.worker": origin.slot, **constants}
+    names = names or {}
     plainer = Plainer()
-    constants = {name: plainer.plain(value) for name, value in constants.items()}
-    general = general_encoder(constants, redaction, names or {})
-    writer = Writer(constants, redaction, names or {}, origin)
-    return writer.function(general)
+    constants = {name: plainer.plain(value) for name, value in static.items()}
+    key = (dump(constants), tuple(names.items()), redaction, origin is not None)
+    pattern = _patterns.get(key)
+    if pattern is None:
+        if len(_patterns) >= _MAX_PATTERNS:
+            _patterns.clear()
+        general = general_encoder(constants, redaction, names)
+        writer = Writer(constants, redaction, names, of_one=origin is not None)
+        pattern = _patterns[key] = writer.pattern(general)
+    return pattern.encoder(origin)
+
+
+_MAX_PATTERNS: Final = 64
+_patterns: dict[tuple[object, ...], Pattern] = {}
+"""Those made so far: a worker has the arbiter's."""
 
 
 def access_tree(values: Mapping[str, Any], static: Mapping[str, Any], names: Mapping[str, str]) -> Tree:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
 
 from logserve.logs.access.outcome import Outcome
 from logserve.logs.origin import Origin
 from logserve.shm.layout import Phase
+
+NO_FIELDS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Exchange:
@@ -20,40 +24,7 @@ class Exchange:
     anywhere goes through the field table, which redacts and cleans it.
     """
 
-    __slots__ = (
-        "begin",
-        "begin_wall",
-        "body_received",
-        "body_sent",
-        "called",
-        "client_ip",
-        "client_port",
-        "connection",
-        "end",
-        "environ",
-        "extra",
-        "fields",
-        "method",
-        "number",
-        "origin",
-        "outcome",
-        "parent_id",
-        "phase",
-        "reason",
-        "request_id",
-        "response_headers",
-        "returned",
-        "sent_head",
-        "seq",
-        "server_address",
-        "server_port",
-        "signal",
-        "span_id",
-        "status",
-        "target",
-        "trace_id",
-        "version",
-    )
+    # No slots: what stands in the class costs nothing until a request sets it.
 
     origin: Origin
     """Which process serves it; with `seq` it makes the record's id."""
@@ -63,60 +34,60 @@ class Exchange:
     """Serial of the connection in its worker, from 1."""
     number: int
     """Number of the request in its connection, from 1."""
-    request_id: str
+    request_id: str = ""
     """The client's, if it sent a well-formed one, else ``origin.access_id(seq)``."""
-    trace_id: str
+    trace_id: str = ""
     """32 hex digits of a valid ``traceparent``, or empty."""
-    span_id: str
+    span_id: str = ""
     """16 hex digits that name this request in that trace, or empty."""
-    parent_id: str
+    parent_id: str = ""
     """16 hex digits of the caller's span, or empty."""
-    method: str
+    method: str = ""
     """Empty where the request line did not arrive or could not be read."""
-    target: str
+    target: str = ""
     """The request target as sent."""
-    version: str
+    version: str = ""
     """``1.1`` or ``1.0``; empty like `method`."""
-    fields: dict[str, str]
+    fields: Mapping[str, str] = NO_FIELDS
     """Header fields by their CGI names: ``HTTP_USER_AGENT``, ``CONTENT_TYPE``."""
-    client_ip: str
+    client_ip: str = ""
     """Empty for a unix socket."""
-    client_port: int
+    client_port: int = 0
     """0 for a unix socket."""
-    server_address: str
+    server_address: str = ""
     """The listener's address, or the path of its unix socket."""
-    server_port: int
+    server_port: int = 0
     """0 for a unix socket."""
-    body_received: int
+    body_received: int = 0
     """Bytes of the request's body that were read, framing not counted."""
-    status: int
+    status: int = 0
     """0 where no answer began."""
-    body_sent: int
+    body_sent: int = 0
     """Bytes of the response's body that went out, framing not counted."""
-    response_headers: list[tuple[str, str]]
+    response_headers: Sequence[tuple[str, str]] = ()
     """What was sent, in order."""
     begin: int
     """The first byte was read (CLOCK_MONOTONIC, ns)."""
     begin_wall: int
     """The same moment, ns since the epoch."""
-    called: int
+    called: int = 0
     """The application was called."""
-    returned: int
+    returned: int = 0
     """The application's iterable was exhausted and closed."""
-    sent_head: int
+    sent_head: int = 0
     """The first bytes of the answer were handed to the kernel."""
-    end: int
+    end: int = 0
     """The last byte was handed to the kernel, or the request was given up."""
-    outcome: Outcome
-    phase: Phase
+    outcome: Outcome = Outcome.OK
+    phase: Phase = Phase.HEADER
     """Where the request stood when it ended."""
-    reason: str
+    reason: str = ""
     """Stable code of the rule that a malformed request broke, or empty."""
-    signal: str
+    signal: str = ""
     """The signal that killed the worker, such as ``SIGKILL``, or empty."""
-    environ: dict[str, Any] | None
+    environ: dict[str, Any] | None = None
     """The application's WSGI environment; None where it was not called."""
-    extra: dict[str, Any] | None
+    extra: dict[str, Any] | None = None
     """Fields that the application added to its access record."""
 
     def __init__(
@@ -134,15 +105,3 @@ class Exchange:
         self.number = number
         self.begin = begin
         self.begin_wall = begin_wall
-        self.request_id = self.trace_id = self.span_id = self.parent_id = ""
-        self.method = self.target = self.version = ""
-        self.fields = {}
-        self.client_ip = self.server_address = ""
-        self.client_port = self.server_port = 0
-        self.body_received = self.status = self.body_sent = 0
-        self.response_headers = []
-        self.called = self.returned = self.sent_head = self.end = 0
-        self.outcome = Outcome.OK
-        self.phase = Phase.HEADER
-        self.reason = self.signal = ""
-        self.environ = self.extra = None

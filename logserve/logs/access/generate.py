@@ -1,8 +1,12 @@
 """Writes the source of the access encoder, from the field table.
 
 A member of the line is either a *piece*, written anew for each record, or a *fragment*, whose finished text is
-remembered for the values that it depends on. Neighbouring fragments of the same values are remembered as one,
-and all that depend on values of which there are few (method, status, outcome, ..) share one look-up.
+remembered for the values that it depends on. Fragments of the same values share one look-up, and so do all
+that depend on values of which there are few (method, status, outcome, ..).
+
+What differs from worker to worker (its pid, its slot, the prefix of its ids) is a name in the source, so that
+one :class:`Pattern` does for all: the arbiter makes it before the fork, since what it takes to write and compile
+the source would be a megabyte in each worker that nobody shares.
 """
 
 from __future__ import annotations
@@ -11,7 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from json.encoder import encode_basestring
-from typing import Any
+from types import FunctionType
+from typing import Any, Final
 
 from logserve.logs.access import fields as table
 from logserve.logs.access.exchange import Exchange
@@ -26,6 +31,10 @@ from logserve.logs.tree import Group, Tree, nest
 
 Encoder = Callable[[Exchange], bytes]
 """Makes an exchange's line, line ending included."""
+
+
+_OF_ORIGIN: Final = ("prefix", "pid", "slot")
+"""What is the same in all records of a worker."""
 
 
 class Unusual(Exception):  # noqa: N818 - a turn in the road, no error
@@ -63,23 +72,58 @@ class _Fragment:
 _Member = _Piece | _Fragment
 
 
-class Writer:
-    """Writes the generated encoder: statements that make its parts, and one f-string."""
+class Pattern:
+    """An encoder that lacks only what is a process's own: who it is, and what it remembers.
+
+    :param source: defines ``encode(x)``.
+    :param namespace: what it names beside `renders` and the origin.
+    :param renders: what makes the texts that it remembers, by name.
+    """
+
+    __slots__ = ("_code", "_namespace", "_newest", "_renders")
 
     def __init__(
-        self,
-        static: Mapping[str, Any],
-        redaction: Redaction,
-        names: Mapping[str, str],
-        origin: Origin | None,
+        self, source: str, namespace: dict[str, Any], renders: Mapping[str, Callable[[Any], Any]]
+    ) -> None:
+        exec(compile(source, "<access encoder>", "exec"), namespace)
+        self._code = namespace.pop("encode").__code__
+        self._namespace = namespace
+        self._renders = renders
+        self._newest: tuple[Origin | None, Encoder] | None = None
+
+    def encoder(self, origin: Origin | None) -> Encoder:
+        """The encoder of one process; the same one when the same origin asks again.
+
+        :param origin: where all exchanges come from, if the pattern was made for that to be known.
+        """
+        if self._newest is not None and self._newest[0] is origin:
+            return self._newest[1]
+        namespace = {**self._namespace, **{name: Memo(render) for name, render in self._renders.items()}}
+        if origin is not None:
+            namespace.update({f"origin_{name}": str(getattr(origin, name)) for name in _OF_ORIGIN})
+        encoder: Encoder = FunctionType(self._code, namespace, "encode")
+        self._newest = origin, encoder
+        return encoder
+
+
+class Writer:
+    """Writes the generated encoder: statements that make its parts, and one f-string.
+
+    :param of_one: whether all exchanges come from one origin.
+    """
+
+    def __init__(
+        self, static: Mapping[str, Any], redaction: Redaction, names: Mapping[str, str], *, of_one: bool
     ) -> None:
         self._static = static
         self._redaction = redaction
         self._names = names
-        self._origin = origin
+        self._of_one = of_one
         self._statements: list[str] = []
         self._variables: dict[str, str] = {}
         self._common: list[_Fragment] = []
+        self._shared: dict[tuple[str, ...], list[_Fragment]] = {}
+        self._renders: dict[str, Callable[[Any], Any]] = {}
         self._parsed = Memo(lambda raw: Target.parse(raw, redaction))
         self._namespace: dict[str, Any] = {
             **table.NAMES,
@@ -88,17 +132,19 @@ class Writer:
             "quoted_unusual": _quoted_unusual,
         }
 
-    def function(self, general: Encoder) -> Encoder:
-        """The finished encoder; `general` takes what is unusual."""
+    def pattern(self, general: Encoder) -> Pattern:
+        """The encoder as it is for all processes; `general` takes what is unusual."""
         members = [self._member(key, value) for key, value in self._nested().items()]
         line = _quoted_source(f"{{{{{self._joined(members)}}}}}")
-        result = f"return f{line[:-1]}\\n'.encode() if not x.extra else with_extra(f{line}, x.extra)"
-        body = "\n        ".join([self._common_statement(), *self._statements, result])
+        result = [
+            f"line = f{line[:-1]}\\n'",
+            "return with_extra(line, x.extra) if x.extra else line.encode()",
+        ]
+        lookups = [self._common_statement(), *self._shared_statements()]
+        body = "\n        ".join([*lookups, *self._statements, *result])
         source = f"def encode(x):\n    try:\n        {body}\n    except Unusual:\n        return general(x)\n"
         self._namespace.update(general=general, with_extra=_extender(self._nested()))
-        exec(compile(source, "<access encoder>", "exec"), self._namespace)
-        encoder: Encoder = self._namespace["encode"]
-        return encoder
+        return Pattern(source, self._namespace, self._renders)
 
     def _nested(self) -> Tree:
         fields: dict[str, Any] = {
@@ -170,24 +216,29 @@ class Writer:
         if fragment.common:
             self._common.append(fragment)
             return f"c{len(self._common) - 1}"
-        memo = f"memo_{len(self._namespace)}"
-        render, keys = fragment.render, fragment.keys
-        self._namespace[memo] = Memo(render if len(keys) == 1 else lambda key: render(*key))
-        return self._variable(f"{memo}[{', '.join(keys)}]")
+        of_these = self._shared.setdefault(fragment.keys, [])
+        of_these.append(fragment)
+        return f"s{list(self._shared).index(fragment.keys)}_{len(of_these) - 1}"
+
+    def _shared_statements(self) -> list[str]:
+        """One look-up for each set of values."""
+        statements = []
+        for number, (keys, fragments) in enumerate(self._shared.items()):
+            variables = ", ".join(f"s{number}_{index}" for index in range(len(fragments)))
+            self._renders[f"shared_{number}"] = _rendering(keys, fragments)
+            statements.append(f"{variables} = shared_{number}[{', '.join(keys)}]")
+        return statements
 
     def _common_statement(self) -> str:
         """One look-up for all that depends on values of which there are few."""
         keys = tuple(dict.fromkeys(key for fragment in self._common for key in fragment.keys))
-        places = [(fragment.render, [keys.index(key) for key in fragment.keys]) for fragment in self._common]
-        self._namespace["common"] = Memo(
-            lambda values: tuple(render(*[values[place] for place in where]) for render, where in places)
-        )
+        self._renders["common"] = _rendering(keys, self._common)
         variables = ", ".join(f"c{number}" for number in range(len(self._common)))
         return f"{variables} = common[{', '.join(keys)}]"
 
     def _text(self, field: AccessField) -> str:
         """f-string source of a value that is written anew."""
-        source = field.source
+        source = self._source(field)
         if field.take is Take.CONSTANT:
             return _in_f_string(dump(eval(source)))
         if field.take is Take.INTEGER:
@@ -201,7 +252,7 @@ class Writer:
         if field.take is Take.MESSAGE:
             return self._message()
         if field.take is Take.UNIQUE:
-            return f"{{{self._unique(field)}}}"
+            return self._unique(field)
         return f'"{{{self._named(field)}}}"'
 
     def _message(self) -> str:
@@ -213,13 +264,13 @@ class Writer:
         return f'"{{{first}}} {{{second}}} {{{third}}}{{{fourth}}}"'
 
     def _unique(self, field: AccessField) -> str:
+        """f-string source of an outside text that no other request has."""
         raw = field.source
         text = f"quoted({raw}) if {raw}.isascii() and len({raw}) <= 128 else quoted_unusual({raw})"
         if field.usually:
             usual = self._named(table.BY_NAME[field.usually])
-            quoted = _quoted_source(f'"{{{usual}}}"')
-            return self._variable(f"f{quoted} if {raw} == {usual} else {text}")
-        return text
+            return f'"{{{self._variable(f"{usual} if {raw} == {usual} else ({text})[1:-1]")}}}"'
+        return f"{{{text}}}"
 
     def _named(self, field: AccessField) -> str:
         """The variable that holds a word."""
@@ -227,11 +278,12 @@ class Writer:
             word = self._namespace[field.words].__getitem__
             return self._remembered(_Fragment((field.source,), word, common=True))
         if field.name not in self._variables:
-            source = field.source
-            if self._origin is not None:
-                source = source.replace("{x.origin.prefix}", self._origin.prefix)
-            self._variables[field.name] = self._variable(source)
+            self._variables[field.name] = self._variable(self._source(field))
         return self._variables[field.name]
+
+    def _source(self, field: AccessField) -> str:
+        """The field's expression; what is the worker's own is a finished text."""
+        return field.source.replace("x.origin.", "origin_") if self._of_one else field.source
 
     def _variable(self, expression: str) -> str:
         variable = f"v{len(self._statements)}"
@@ -248,8 +300,25 @@ class Writer:
         return client_text
 
 
+def _rendering(keys: Sequence[str], fragments: Sequence[_Fragment]) -> Callable[[Any], Any]:
+    """A function from the keys' values (from the value itself where there is one key) to the fragments' texts.
+
+    It gives a tuple where there are several fragments.
+    """
+    places = [(fragment.render, [keys.index(key) for key in fragment.keys]) for fragment in fragments]
+    single = len(keys) == 1
+
+    def render(values: Any) -> Any:
+        if single:
+            values = (values,)
+        texts = tuple(make(*[values[place] for place in where]) for make, where in places)
+        return texts if len(texts) > 1 else texts[0]
+
+    return render
+
+
 def _extender(tree: Tree) -> Callable[[str, Mapping[str, Any]], bytes]:
-    """A function that adds fields with plain names, taken by none of `tree`, to its line."""
+    """A function that adds fields with plain names, taken by none of `tree`, to its line (with its ending)."""
 
     def with_extra(line: str, extra: Mapping[str, Any]) -> bytes:
         plainer = Plainer(table.MAX_VALUE)
@@ -262,7 +331,7 @@ def _extender(tree: Tree) -> Callable[[str, Mapping[str, Any]], bytes]:
                 raise Unusual
         if plainer.cut or len(plain) < len(extra):
             raise Unusual
-        return f"{line[:-1]},{dump(plain)[1:]}\n".encode()
+        return f"{line[:-2]},{dump(plain)[1:]}\n".encode()
 
     return with_extra
 

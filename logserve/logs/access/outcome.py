@@ -40,7 +40,10 @@ class Outcome(StrEnum):
     WORKER_EXITED = "worker_exited"
     """The worker's process ended by itself while the request was in flight."""
     WORKER_TIMEOUT = "worker_timeout"
-    """The worker did not answer the arbiter and was killed while the request was in flight."""
+    """The worker did not answer the arbiter and was killed while the request was in flight, or it was replaced
+    because another of its requests hung, and this one did not end within the graceful timeout."""
+    UNANSWERED = "unanswered"
+    """The client had sent it behind an earlier request, with whose answer the connection ended."""
     SHUTDOWN = "shutdown"
     """The server stopped before the request was answered."""
 

@@ -10,17 +10,21 @@ from logserve.logs.access import fields as table
 from logserve.logs.access.atoms import COMBINED, Atoms
 from logserve.logs.access.exchange import Exchange
 from logserve.logs.access.fields import BY_ATTRIBUTE, BY_NAME, LOGGER_NAME
+from logserve.logs.context import IDS
 from logserve.logs.plain import key_text
+from logserve.logs.record import SHORTENED
 
 STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 """Attributes that ``logging`` itself gives a record."""
-OWN: Final = frozenset(
-    {"exchange", "event_id", "request_id", "trace_id", "span_id", "logserve_text", "logserve_extra"}
-)
-"""Attributes that logserve gives records; no `extra`."""
+EXCHANGE: Final = "_exchange"
+"""The attribute with the exchange itself; most formatters leave out what begins with an underscore."""
 EXTRA: Final = "logserve_extra"
 """The attribute with the fields of the application's whose names are taken."""
 TRUNCATED: Final = table.TRUNCATED.replace(".", "_")
+OWN: Final = frozenset(
+    {EXCHANGE, IDS, SHORTENED, "event_id", "request_id", "trace_id", "span_id", "logserve_text", EXTRA}
+)
+"""Attributes that logserve gives records; no `extra`."""
 
 _TAKEN: Final = STANDARD | OWN | {*BY_ATTRIBUTE, TRUNCATED}
 _TAKEN_OF_OTHERS: Final = STANDARD | OWN
@@ -42,7 +46,7 @@ def make_access_record(exchange: Exchange, logger_name: str = LOGGER_NAME) -> lo
         attribute = BY_NAME[name].attribute if name in BY_NAME else TRUNCATED
         if attribute:
             attributes[attribute] = value
-    attributes["exchange"] = exchange
+    attributes[EXCHANGE] = exchange
     taken = {}
     for name, value in named(exchange.extra).items():
         if name in _TAKEN:
@@ -73,8 +77,9 @@ def record_values(record: logging.LogRecord) -> dict[str, Any]:
             fields[field.name] = attributes[field.attribute]
         elif field.own_attribute == "-":
             fields[field.name] = _elsewhere(field, record)
-    if TRUNCATED in attributes:
-        fields[table.TRUNCATED] = attributes[TRUNCATED]
+    cut = [*attributes.get(TRUNCATED, ()), *shortened_fields(record)]
+    if cut:
+        fields[table.TRUNCATED] = cut
     fields["message"] = table.message_of(fields)
     return fields
 
@@ -91,10 +96,22 @@ def _elsewhere(field: table.AccessField, record: logging.LogRecord) -> Any:
     return table.CONSTANTS.get(field.name)
 
 
+def shortened_fields(record: logging.LogRecord) -> list[str]:
+    """The fields of a record that were cut to fit the ring, by the names that ECS has for them."""
+    cut = record.__dict__.get(SHORTENED)
+    names = [name for name in cut if isinstance(name, str)] if isinstance(cut, tuple) else []
+    if is_access_record(record):
+        return [BY_ATTRIBUTE[name].name if name in BY_ATTRIBUTE else name for name in names if name != "msg"]
+    return list(dict.fromkeys(_FIELD_OF.get(name, name) for name in names))
+
+
+_FIELD_OF: Final = {"msg": "message", "exc_text": "error.stack_trace", "stack_info": "error.stack_trace"}
+
+
 def extra_of(record: logging.LogRecord) -> dict[str, Any]:
     """A record's fields that neither ``logging`` nor logserve gave it, in the order they were added."""
     attributes = record.__dict__
-    exchange = attributes.get("exchange")
+    exchange = attributes.get(EXCHANGE)
     aside = attributes.get(EXTRA) or {}
     extra: dict[str, Any] = {}
     if isinstance(exchange, Exchange):

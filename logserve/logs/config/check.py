@@ -7,29 +7,30 @@ no file.
 from __future__ import annotations
 
 import codecs
-import difflib
-import importlib
 import inspect
 import logging
 import logging.handlers
 import os
-import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path as FilePath
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from logserve.errors import ConfigurationError
+from logserve.logs.config.files import configured_files
+from logserve.logs.config.formats import slip
+from logserve.logs.config.resolve import Resolver, sentence
 from logserve.logs.config.signature import argument_problem
-from logserve.logs.config.tree import Path, nearest, walk_paths
+from logserve.logs.config.spec import conflict
+from logserve.logs.config.tree import Path, walk_paths
 
 if TYPE_CHECKING:
     from logserve.logs.config.build import LoggingConfig
 
 _HANDLER_KEYS: Final = frozenset({"class", "()", "level", "formatter", "filters", "."})
 _QUEUE_KEYS: Final = frozenset({"queue", "listener", "handlers"})
-_MISSING: Final = object()
 _OPEN_MODES: Final = frozenset("awx+bt")
+_BY_ATTRIBUTES: Final = ("Formatter", "JSONFormatter")
+"""Formatters whose format names a record's attributes."""
 
 
 def check(config: LoggingConfig) -> None:
@@ -43,18 +44,31 @@ def check(config: LoggingConfig) -> None:
 class _Check:
     def __init__(self, config: LoggingConfig) -> None:
         self.data = config.data
+        self.reached = config.handlers
         self.error = config.places.error
+        self.resolver = Resolver(self.error)
 
     def run(self) -> None:
         for path, value in walk_paths(self.data):
             if isinstance(value, str) and value.startswith("ext://"):
-                self.resolve(value.removeprefix("ext://"), path)
+                self.resolver.resolve(value.removeprefix("ext://"), path)
         for name, definition in self.data.get("formatters", {}).items():
             self.formatter(definition, ("formatters", name))
         for name, definition in self.data.get("filters", {}).items():
             self.filter(definition, ("filters", name))
         for name, definition in self.data["handlers"].items():
             self.handler(definition, ("handlers", name))
+        self.files()
+
+    def files(self) -> None:
+        """One file is defined once, or alike."""
+        first: dict[str, str] = {}
+        files = configured_files(self.data, self.reached)
+        for name, spec in files.items():
+            other = first.setdefault(spec["filename"], name)
+            problem = conflict(files[other], spec, f"the handlers {other!r} and {name!r}")
+            if problem:
+                raise self.error(("handlers", name, "filename"), problem)
 
     def formatter(self, definition: dict[str, Any], path: Path) -> None:
         if "()" in definition:
@@ -73,8 +87,22 @@ class _Check:
             }
             self.takes_three(factory, path)
         self.arguments(factory, given, path, {"fmt": "format"} if "format" in definition else {})
+        text, style = given.get("fmt"), given.get("style", "%")
+        if isinstance(text, str) and isinstance(factory, type) and factory.__name__ in _BY_ATTRIBUTES:
+            key = "format" if "format" in definition else "fmt"
+            self.format(text, style, definition.get("defaults") or {}, (*path, key))
         if getattr(factory, "__module__", "").split(".")[0] in ("logging", "logserve"):
             self.try_formatter(factory, given, path)  # these open nothing, and know best what they take
+
+    def format(self, text: str, style: str, defaults: Mapping[str, Any], path: Path) -> None:
+        try:
+            found = slip(text, style, defaults)
+        except ValueError:
+            return  # no format at all, which the formatter itself will tell
+        if found:
+            name, near = found
+            problem = f"a record has no {name!r}; did you mean {near!r}? (or give {name!r} in 'defaults')"
+            raise self.error(path, problem)
 
     def takes_three(self, factory: Callable[..., Any], path: Path) -> None:
         """``dictConfig`` calls a formatter's `class` with format, datefmt and style, by position."""
@@ -97,7 +125,7 @@ class _Check:
         except Exception as error:
             key = next((name for name in ("format", "fmt") if name in self.data["formatters"][path[1]]), None)
             raise self.error(
-                (*path, key) if key else path, f"{_sentence(error)}: {given.get('fmt')!r}"
+                (*path, key) if key else path, f"{sentence(error)}: {given.get('fmt')!r}"
             ) from error
 
     def filter(self, definition: dict[str, Any], path: Path) -> None:
@@ -130,7 +158,7 @@ class _Check:
         self.arguments(factory, given, path)
         for index, item in enumerate(definition.get("filters", [])):
             if isinstance(item, str) and item.startswith("ext://"):
-                self.resolve(item.removeprefix("ext://"), (*path, "filters", index))
+                self.resolver.resolve(item.removeprefix("ext://"), (*path, "filters", index))
 
     def file(self, definition: dict[str, Any], path: Path) -> None:
         """The file's place exists and can be written; the file itself is not touched."""
@@ -162,13 +190,17 @@ class _Check:
             raise self.error((*path, (spelled or {}).get(name, name)) if name else path, problem)
 
     def callable(self, reference: str, path: Path) -> Callable[..., Any]:
-        found = self.resolve(reference.removeprefix("ext://"), path)
+        found = self.resolver.resolve(reference.removeprefix("ext://"), path, callable)
         if not callable(found):
             raise self.error(path, f"{reference!r} is a {type(found).__name__}, which cannot be called")
         return found  # type: ignore[no-any-return]
 
     def subclass(self, reference: str, path: Path, base: type) -> type:
-        found = self.resolve(reference.removeprefix("ext://"), path)
+        found = self.resolver.resolve(
+            reference.removeprefix("ext://"),
+            path,
+            lambda one: isinstance(one, type) and issubclass(one, base),
+        )
         if not isinstance(found, type):
             if callable(found):
                 raise self.error(path, f"{reference!r} is no class; name a factory with '()'")
@@ -176,70 +208,6 @@ class _Check:
         if not issubclass(found, base) and base is logging.Handler:
             raise self.error(path, f"{reference!r} is no {base.__module__}.{base.__name__}")
         return found
-
-    def resolve(self, reference: str, path: Path) -> Any:
-        """Import as logging.config does: the longest module, then attributes."""
-        parts = reference.split(".")
-        if not all(part.isidentifier() for part in parts):
-            raise self.error(path, f"{reference!r} is no dotted name of something in a module")
-        found: Any = self.imported(parts[0], reference, path)
-        for index, part in enumerate(parts[1:], 1):
-            inner = self.attribute(found, part, reference, path)
-            if inner is not _MISSING:
-                found = inner
-                continue
-            module = ".".join(parts[: index + 1])
-            if isinstance(found, ModuleType) and hasattr(found, "__path__"):
-                found = self.imported(module, reference, path, dir(found))
-            else:
-                where = found.__name__ if isinstance(found, ModuleType) else ".".join(parts[:index])
-                near = nearest(part, (name for name in dir(found) if not name.startswith("_")))
-                raise self.error(path, f"{reference!r}: there is no {part!r} in {where}{near}")
-        return found
-
-    def attribute(self, owner: Any, name: str, reference: str, path: Path) -> Any:
-        """The attribute, or `_MISSING`."""
-        try:
-            return getattr(owner, name, _MISSING)
-        except Exception as error:  # a lazy module's own __getattr__ imports, and that may fail
-            raise self.error(path, f"{reference!r} cannot be loaded: {_sentence(error)}") from error
-
-    def imported(
-        self, module: str, reference: str, path: Path, siblings: list[str] | None = None
-    ) -> ModuleType:
-        try:
-            return importlib.import_module(module)
-        except ModuleNotFoundError as error:
-            if error.name != module:
-                raise self.error(path, f"importing {module!r} failed: {error}") from error
-            near = _near_module(module, reference, siblings)
-            package, _, name = module.rpartition(".")
-            what = f"there is no {name!r} in {package}" if package else f"there is no module {module!r}"
-            raise self.error(path, f"{reference!r}: {what}{near}") from error
-        except BaseException as error:  # a module of the user's may raise anything, SystemExit included
-            raise self.error(
-                path, f"importing {module!r} failed: {_sentence(error)}{_last_line(error)}"
-            ) from error
-
-
-def _near_module(module: str, reference: str, siblings: list[str] | None) -> str:
-    """The nearest name; a bare ``FileHandler`` is probably the standard library's."""
-    name = module.rsplit(".", maxsplit=1)[-1]
-    if siblings is None and "." not in reference:
-        full = {path.split(".")[-1]: path for path in _standard_names()}
-        found = difflib.get_close_matches(name, full, n=1)
-        return f"; did you mean {full[found[0]]!r}?" if found else ""
-    near = nearest(name, siblings or ("logging", "logserve", "sys"))
-    return near if "did you mean" in near else ""
-
-
-def _standard_names() -> list[str]:
-    found = []
-    for module in (logging, logging.handlers):
-        for name, value in vars(module).items():
-            if isinstance(value, type) and issubclass(value, logging.Handler | logging.Formatter):
-                found.append(f"{value.__module__}.{name}")
-    return found
 
 
 def _arguments(definition: Mapping[str, Any], reserved: frozenset[str] | set[str]) -> dict[str, Any]:
@@ -269,17 +237,3 @@ def path_problem(filename: str) -> str | None:
     if not os.access(directory, os.W_OK | os.X_OK):
         return f"the directory {str(directory)!r} of {filename!r} is not writable"
     return None
-
-
-def _sentence(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _last_line(error: BaseException) -> str:
-    """Where in the user's module it happened."""
-    frames = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename
-    ]
-    frames = [frame for frame in frames if frame.filename != __file__]
-    return f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from logging.handlers import SysLogHandler
 from typing import Any, Final
 
 from logserve.logs.config.tree import nearest
@@ -29,6 +30,7 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
     "subject": (str,),
     "fromaddr": (str,),
 }
+_ADDRESSES: Final = ("address", "mailhost")
 _WORDS: Final = {
     str: "a text",
     int: "a whole number",
@@ -65,8 +67,14 @@ def argument_problem(factory: Callable[..., Any], given: Mapping[str, Any]) -> t
 
 def _type_problem(given: Mapping[str, Any]) -> tuple[str, str] | None:
     for name, value in given.items():
+        if isinstance(value, str) and value.startswith(("ext://", "cfg://")):
+            continue
+        found = _address_problem(name, value) if name in _ADDRESSES else None
+        found = _facility_problem(value) if name == "facility" else found
+        if found is not None:
+            return found
         kinds = _TYPES.get(name)
-        if kinds is None or (isinstance(value, str) and value.startswith(("ext://", "cfg://"))):
+        if kinds is None:
             continue
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
             return (
@@ -75,8 +83,30 @@ def _type_problem(given: Mapping[str, Any]) -> tuple[str, str] | None:
             )
     when = given.get("when")
     if when is not None and when.upper() not in {one.upper() for one in _WHEN}:
-        return (
-            "when",
-            f"{when!r} is no time of rollover (one of {', '.join(_WHEN)}){nearest(when, _WHEN)}",
-        )
+        return "when", f"{when!r} is no time of rollover{_choice(when, _WHEN)}"
     return None
+
+
+def _choice(name: str, known: Sequence[str]) -> str:
+    """The nearest, or all that there are."""
+    near = nearest(name, known)
+    return near if "did you mean" in near else f"; there is {', '.join(map(repr, known))}"
+
+
+def _address_problem(name: str, value: Any) -> tuple[str, str] | None:
+    """Of a socket's address: host and port, or (for syslog) a path."""
+    if isinstance(value, str) or value is None:
+        return None
+    if isinstance(value, list | tuple) and len(value) == 2:
+        host, port = value
+        if isinstance(host, str) and type(port) is int and 0 <= port <= 65535:
+            return None
+    return name, f"expected a name, or [host, port] with a port from 0 to 65535, found {value!r}"
+
+
+def _facility_problem(value: Any) -> tuple[str, str] | None:
+    names = SysLogHandler.facility_names
+    if value in names if isinstance(value, str) else type(value) is int and 0 <= value < 128:
+        return None
+    near = nearest(str(value), names)
+    return "facility", f"{value!r} is no facility of syslog{near}"

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable
 from typing import Any, Final
 
+from logserve.logs.config.defaults import ALIASES
 from logserve.logs.config.tree import Path, Tree, nearest
 
 _TOP: Final[dict[str, type | tuple[type, ...]]] = {
@@ -35,6 +36,7 @@ _FORMATTER: Final[dict[str, type | tuple[type, ...]]] = {
     "validate": bool,
     "defaults": dict,
 }
+_SERVER_LOGGERS: Final = (*ALIASES.values(), *ALIASES)
 _KINDS: Final = {
     dict: "a mapping",
     list: "a list",
@@ -70,6 +72,9 @@ class _Validator:
         for name in self.section("handlers"):
             self.handler(("handlers", name))
         for name in self.section("loggers"):
+            if name.startswith(("logserve.", "gunicorn.")) and name not in _SERVER_LOGGERS:
+                near = nearest(name, _SERVER_LOGGERS)
+                raise self.error(("loggers", name), f"the server has no logger {name!r}{near}")
             self.logger(("loggers", name))
         if "root" in self.data:
             self.logger(("root",))

@@ -10,6 +10,7 @@ from logserve.logs.access import fields as table
 from logserve.logs.access.atoms import text_encoder
 from logserve.logs.access.exchange import Exchange
 from logserve.logs.access.generate import Encoder
+from logserve.logs.access.record import EXCHANGE
 from logserve.logs.formatters import common
 from logserve.logs.origin import Origin
 from logserve.logs.record import safe_message
@@ -43,7 +44,7 @@ class AccessFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its ending; a record that is no request's, as text. Never raises an Exception."""
-        exchange = record.__dict__.get("exchange")
+        exchange = record.__dict__.get(EXCHANGE)
         try:
             if isinstance(exchange, Exchange):
                 return self._encode(exchange).decode()[:-1]

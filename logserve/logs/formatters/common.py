@@ -10,12 +10,12 @@ from typing import Any, Final
 
 from logserve.errors import ConfigurationError
 from logserve.logs.access import fields as table
-from logserve.logs.access.exchange import Exchange
-from logserve.logs.access.record import extra_of
+from logserve.logs.access.record import extra_of, shortened_fields
+from logserve.logs.context import ids_of
 from logserve.logs.plain import Plainer, dump
 from logserve.logs.record import exception_text, safe_message, safe_repr, safe_text
 from logserve.logs.text import single_line
-from logserve.logs.tree import Tree, merge
+from logserve.logs.tree import EXTRA, Tree, merge
 
 IDS: Final = ("request_id", "trace_id", "span_id")
 """Attributes with the ids of the request during which a record was made."""
@@ -69,29 +69,36 @@ class Fields:
 def extra_fields(record: logging.LogRecord) -> dict[str, Any]:
     """The application's own fields of a record: `extra`, and a dict that was logged as message."""
     extra = {name: value for name, value in extra_of(record).items() if not name.startswith("_")}
-    extra.update(_not_ours(record))
     if isinstance(record.msg, dict) and not record.args:
         extra.update((name, value) for name, value in record.msg.items() if name != "message")
     return extra
 
 
-def _not_ours(record: logging.LogRecord) -> dict[str, Any]:
-    """Fields of the application's that have the names of the server's own."""
+def ids_of_others(record: logging.LogRecord) -> dict[str, Any]:
+    """Fields of the application's that have the names of the ids that the server gives records."""
     attributes = record.__dict__
     known = {name: request_value(record, name) for name in IDS}
     known["event_id"] = event_id(record)
-    found = {name: attributes[name] for name, value in known.items() if value is None and name in attributes}
-    if "exchange" in attributes and not isinstance(attributes["exchange"], Exchange):
-        found["exchange"] = attributes["exchange"]
-    return found
+    return {
+        name: attributes[name]
+        for name, value in known.items()
+        if name in attributes and attributes[name] != value
+    }
 
 
-def add_extra(tree: Tree, record: logging.LogRecord, fields: Fields) -> None:
-    """Add the application's own fields and the list of what was cut to a record's tree."""
+def add_extra(tree: Tree, record: logging.LogRecord, fields: Fields, trace: str) -> None:
+    """Add the application's own fields and the list of what was cut to a record's tree.
+
+    :param trace: what the formatter calls the traceback's field.
+    """
     key = Plainer().key
     extra = {key(name): fields.plain(key(name), value) for name, value in extra_fields(record).items()}
-    if fields.cut:
-        tree.setdefault("logserve", {})["truncated"] = fields.cut
+    for name, value in ids_of_others(record).items():
+        extra[f"{'.'.join(EXTRA)}.{name}"] = fields.plain(name, value)
+    cut = [trace if name == "error.stack_trace" else name for name in shortened_fields(record)]
+    cut += [name for name in fields.cut if name not in cut]
+    if cut:
+        tree.setdefault("logserve", {})["truncated"] = cut
     merge(tree, extra, table.SHAPE)
 
 
@@ -104,12 +111,21 @@ def message_of(record: logging.LogRecord) -> str:
 
 def event_id(record: logging.LogRecord) -> str | None:
     """The id that the server gave the record; an application's field of the same name is not one."""
+    ids = ids_of(record.__dict__)
+    if ids is not None and ids[3]:
+        return ids[3]
     value = record.__dict__.get("event_id")
     return value if isinstance(value, str) and _OUR_ID.fullmatch(value) else None
 
 
 def request_value(record: logging.LogRecord, name: str) -> str | None:
-    """``request_id``, ``trace_id`` or ``span_id`` of a record; None if it has none."""
+    """``request_id``, ``trace_id`` or ``span_id`` of a record; None if it has none.
+
+    The server's where it gave the record one, else the application's own.
+    """
+    ids = ids_of(record.__dict__)
+    if ids is not None and (own := ids[IDS.index(name)]):
+        return own
     value = record.__dict__.get(name)
     return value if isinstance(value, str) and value else None
 

@@ -158,10 +158,11 @@ class ConsoleFormatter(logging.Formatter):
         return self._rendered(event, extra)
 
     def _application(self, record: logging.LogRecord) -> str:
+        message = common.message_of(record)
         event: dict[str, Any] = {
             "timestamp": table.iso_time(round(record.created * 1_000_000)),
             "level": single_line(str(record.levelname).lower()),
-            "event": prose(common.message_of(record)),
+            "event": prose(message),
             "logger": single_line(record.name),
         }
         trace = common.trace_text(record)
@@ -171,7 +172,11 @@ class ConsoleFormatter(logging.Formatter):
             value = common.request_value(record, name)
             if value is not None:
                 event[name] = _value(value)
-        return self._rendered(event, common.extra_fields(record))
+        own = {f"extra.{name}": value for name, value in common.ids_of_others(record).items()}
+        extra = {
+            name: value for name, value in common.extra_fields(record).items() if not _told(value, message)
+        }
+        return self._rendered(event, {**extra, **own})
 
     def _rendered(self, event: dict[str, Any], extra: Mapping[str, Any]) -> str:
         for name, value in extra.items():
@@ -179,6 +184,11 @@ class ConsoleFormatter(logging.Formatter):
             key = f"extra.{key}" if key in _TAKEN else key
             event[unused(key, event)] = _value(value)
         return str(self._renderer(None, "", event))
+
+
+def _told(value: Any, message: str) -> bool:
+    """Whether a text of several lines, such as a stack, stands in the message too, where it can be read."""
+    return type(value) is str and "\n" in value and value in message
 
 
 def _message(values: Mapping[str, Any]) -> str:

@@ -18,11 +18,12 @@ from logserve.logs.access.record import (
     is_access_record,
     make_access_record,
     record_values,
+    shortened_fields,
 )
 from logserve.logs.formatters import common
 from logserve.logs.origin import Origin
 from logserve.logs.plain import Plainer, dump
-from logserve.logs.tree import nest
+from logserve.logs.tree import Shape, merge, nest
 
 NAMES: Final = {
     "@timestamp": "timestamp",
@@ -34,6 +35,12 @@ NAMES: Final = {
     "span.id": "span_id",
 }
 """What this formatter calls fields that others call by their ECS names; empty: left out."""
+
+
+_THEIRS: Final = frozenset({"message", "@timestamp", "log.level", "log.logger", "ecs.version"})
+"""Access fields that python-json-logger's own parameters ask for, or not."""
+_SHAPE: Final = Shape([*table.BY_NAME, table.TRUNCATED, *common.IDS, "event_id"])
+"""Where the server's fields are, in the same layout: the application's of these names go aside."""
 
 
 class JSONFormatter(JsonFormatter):
@@ -103,7 +110,7 @@ class JSONFormatter(JsonFormatter):
         fields.add("process.pid", record.process)
         fields.add("exc_info", common.trace_text(record))
         tree = nest({**fields.values, **self._plain_static})
-        common.add_extra(tree, record, fields)
+        common.add_extra(tree, record, fields, "exc_info")
         return dump(tree)
 
     def _customized(self, record: logging.LogRecord) -> str:
@@ -124,17 +131,24 @@ class JSONFormatter(JsonFormatter):
             for attribute in table.BY_ATTRIBUTE:
                 if attribute not in self._required_fields:
                     log_data.pop(attribute, None)
-            skipped = {"message", "@timestamp", "log.level", "log.logger", "ecs.version"}
-            values = {name: value for name, value in record_values(record).items() if name not in skipped}
-            for name, value in access_tree(values, self._plain_static, NAMES).items():
-                log_data.setdefault(name, value)
-            return
-        for name in common.IDS:
-            value = common.request_value(record, name)
-            if value is not None:
-                log_data.setdefault(name, value)
-        for name, value in nest(self._plain_static).items():
-            log_data.setdefault(name, value)
+            values = {name: value for name, value in record_values(record).items() if name not in _THEIRS}
+            tree = access_tree(values, self._plain_static, NAMES)
+            others: dict[str, Any] = {}
+        else:
+            tree, others = self._application_tree(record), common.ids_of_others(record)
+        others.update((name, log_data[name]) for name in tree.keys() & log_data.keys())
+        others = {name: value for name, value in others.items() if value != tree.get(name)}
+        plainer = Plainer()
+        merge(tree, {plainer.key(name): plainer.plain(value) for name, value in others.items()}, _SHAPE)
+        log_data.update(tree)
+
+    def _application_tree(self, record: logging.LogRecord) -> dict[str, Any]:
+        """The server's own fields of a record that is no request's."""
+        values: dict[str, Any] = {"event.id": common.event_id(record)}
+        values.update((name, common.request_value(record, name)) for name in common.IDS)
+        values[table.TRUNCATED] = shortened_fields(record) or None
+        present = {name: value for name, value in values.items() if value is not None}
+        return nest({**present, **self._plain_static})
 
     def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
         """python-json-logger's text of values that any serializer can write."""

@@ -44,6 +44,10 @@ def make(kind: str, **options: Any) -> logging.Handler:
     elif kind == "lambda":
         handler = logging.handlers.TimedRotatingFileHandler("logs/adopted.log", when="W0", **options)
         handler.namer = lambda name: name + ".old"
+    elif kind == "memory":
+        target = logging.FileHandler("logs/adopted.log", **options)
+        target.setFormatter(logging.Formatter(FORMAT))
+        handler = logging.handlers.MemoryHandler(1000, flushLevel=logging.CRITICAL, target=target)
     else:
         handler = OwnHandler("logs/adopted.log", **options)
     return handler

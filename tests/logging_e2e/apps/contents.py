@@ -47,6 +47,10 @@ def stack() -> None:
     log.info("a stack", stack_info=True)
 
 
+def made_here() -> None:
+    log.info("made here")
+
+
 def unpicklable() -> None:
     log.info("args %s %s", lambda: None, threading.Lock(), extra={"lock": threading.Lock()})
 
@@ -150,6 +154,7 @@ SHAPES: dict[str, Callable[[], None]] = {
         exception,
         group,
         stack,
+        made_here,
         unpicklable,
         unprintable,
         wrong_arguments,

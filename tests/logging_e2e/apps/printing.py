@@ -46,7 +46,7 @@ def bytes_of_all_kinds(text: str) -> None:
 
 
 def long(text: str) -> None:
-    os.write(2, b"long " + b"x" * 100_000 + text.encode() + b"\n")
+    os.write(2, b"long " + b"x" * 200_000 + text.encode() + b"\n")
 
 
 def many(text: str) -> None:
