@@ -7,9 +7,21 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from logserve.shm import layout as at
 from logserve.shm.segment import Segment
+
+
+class Worker(NamedTuple):
+    """A producer, as reports name it; `origin` is how its records' ``event.id`` begins."""
+
+    slot: int
+    pid: int
+    origin: str
+
+    def __str__(self) -> str:
+        return f"worker {self.slot} (pid {self.pid})"
 
 
 class RingReader:
@@ -63,6 +75,13 @@ class RingReader:
     def head(self) -> int:
         """The end of what the producer has published."""
         return self.words[at.W_HEAD]
+
+    @property
+    def worker(self) -> Worker:
+        """Whose ring it is."""
+        segment = self.segment
+        origin = f"{segment.boot_id.hex()}-{segment.slot:x}-{segment.incarnation:x}"
+        return Worker(segment.slot, self.process_id(), origin)
 
     def process_id(self) -> int:
         """The producer's process id, 0 if it never began."""

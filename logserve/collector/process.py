@@ -357,6 +357,12 @@ class Collector:
                 self._reporter.console(
                     f"logserve: {sink.waiting:,} records for handler '{sink.name}' could not be written in time"
                 )
+            unsaid = self._reporter.unsaid(sink, self._pipeline.readers.values())
+            if unsaid:
+                self._reporter.console(
+                    f"logserve: {unsaid:,} records for handler '{sink.name}' were dropped before, "
+                    "and its log could not be told"
+                )
         if self._channel is not None:
             self._channel.flush()
         return 0

@@ -12,10 +12,10 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from logserve.collector.batch import Local, RingReader
+from logserve.collector.batch import Local, RingReader, Worker
 from logserve.logs.forward import stamp
 from logserve.shm import layout as at
 from logserve.shm.intent import Intents, State
@@ -173,12 +173,11 @@ class Reporter:
     def _report_dropped(
         self, reader: RingReader, number: int, reported: int, dropped: int, sink: Sink | None
     ) -> None:
-        words, key, segment = reader.words, (reader.source, number), reader.segment
+        words, key = reader.words, (reader.source, number)
         name = sink.name if sink else f"number {number}"
-        who = f"worker {segment.slot} (pid {reader.process_id()})"
-        count = dropped - reported
-        text = f"lost {_records(count)} of {who} for handler '{name}': {_why_dropped(words)}"
-        lost = _lost(count, name, f"{segment.boot_id.hex()}-{segment.slot:x}-{segment.incarnation:x}")
+        count, worker = dropped - reported, reader.worker
+        text = f"lost {_records(count)} of {worker} for handler '{name}': {_why_dropped(words)}"
+        lost = _lost(count, name, worker.origin)
         if sink is None:
             self.say(logging.WARNING, text, **lost)
             words[at.W_REPORTED + number] = dropped
@@ -196,23 +195,47 @@ class Reporter:
             self._reporting.discard(key)
 
     def shed(self, sink: Sink) -> None:
-        """Report what the collector itself could not keep for a sink."""
+        """Report what the collector itself could not keep for a sink: of each worker, then of whom it is not known."""
         lost, reported = self._intents.shed(sink.row)
         key = (NO_RING, sink.row)
         if lost == reported or key in self._reporting:
             return
+        self._reporting.add(key)
+        for worker, count in [*sink.given_up().items(), (None, lost)]:
+            count = min(count, lost - reported)
+            if not count:
+                continue
+            last = reported + count == lost
+            if not self._report_shed(sink, worker, reported, reported + count, key if last else None):
+                self._reporting.discard(key)
+                return
+            reported += count
 
+    def _report_shed(
+        self, sink: Sink, worker: Worker | None, reported: int, lost: int, key: tuple[int, int] | None
+    ) -> bool:
         def written() -> None:
             self._intents.set_shed_reported(sink.row, lost)
-            self._reporting.discard(key)
+            if key is not None:
+                self._reporting.discard(key)
 
-        self._reporting.add(key)
-        text = f"lost {_records(lost - reported)} for handler '{sink.name}': it could not take them in time"
-        record = make_record(logging.WARNING, text, **_lost(lost - reported, sink.name))
+        count = lost - reported
+        whose = f" of {worker}" if worker else ""
+        text = f"lost {_records(count)}{whose} for handler '{sink.name}': it could not take them in time"
+        record = make_record(
+            logging.WARNING, text, **_lost(count, sink.name, worker.origin if worker else "")
+        )
         stamp(record)
-        local = Local([record], [], State.REPORT, NO_RING, sink.row, reported, lost, written)
-        if not sink.put_local(local):
-            self._reporting.discard(key)
+        return sink.put_local(Local([record], [], State.REPORT, NO_RING, sink.row, reported, lost, written))
+
+    def unsaid(self, sink: Sink, readers: Iterable[RingReader]) -> int:
+        """How many lost records of a sink no report in the log tells of."""
+        lost, reported = self._intents.shed(sink.row)
+        for reader in readers:
+            for number in sink.numbers:
+                lost += reader.words[at.W_DROPPED + number]
+                reported += reader.words[at.W_REPORTED + number]
+        return lost - reported
 
     def lost_by_child(self, sink: Sink, count: int, pid: int) -> None:
         """Report what a process that a worker has forked could not send."""

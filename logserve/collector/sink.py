@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from logserve.collector.backlog import Backlog, Pool
-from logserve.collector.batch import Batch, Local, RingReader
+from logserve.collector.batch import Batch, Local, RingReader, Worker
 from logserve.shm import layout as at
 from logserve.shm.intent import Intents, State
 
@@ -62,6 +62,8 @@ class Sink(ABC):
         self._backlog: Backlog | None = None
         self._under_way = 0
         """Frames of the first batch whose write has begun and is not accounted for."""
+        self._given_up: dict[Worker, int] = {}
+        """Of whom the frames were that could not be kept, since that was last reported."""
         self._early: list[Local] = []
         self._intents = intents
         self._reporter = reporter
@@ -153,8 +155,9 @@ class Sink(ABC):
 
     @property
     def waiting(self) -> int:
-        """Records that this sink still has to take."""
-        return self._given - self.taken + self._locals
+        """Records that this sink still has to take; reports of losses are none."""
+        early = sum(local.count for local in self._early if local.state == State.LOCAL)
+        return self._given - self.taken + self._intents.in_memory(self.row) + early
 
     patience: float = 0.25
     """Seconds for which a sink may hold back more than half of a ring; less than a producer waits for room."""
@@ -165,7 +168,8 @@ class Sink(ABC):
     def put_aside(self, reader: RingReader, pool: Pool) -> None:
         """Move this sink's frames out of the rings, so that the others can go on.
 
-        :param reader: the ring that is in need: from it even those go that cannot be kept.
+        :param reader: the ring that is in need: from it even those go that cannot be kept. Only what the handler
+            works on just now stays, and what stands behind it.
         """
         rings = {reader}
         with self.lock:
@@ -175,7 +179,9 @@ class Sink(ABC):
                 if ring is None or ring.is_backlog:
                     continue
                 kept = kept and self._keep(batch, pool)
-                if not kept and ring is reader and batch is not self._current:
+                if not kept and batch is self._current:
+                    break  # what comes after it in its ring must not be accounted for before it
+                if not kept and ring is reader:
                     self._give_up(batch, ring)
                 rings.add(ring)
         for ring in rings:
@@ -196,9 +202,17 @@ class Sink(ABC):
         rest = len(batch.payloads) - batch.index
         self._intents.add_shed(self.row, rest)
         self.taken += rest
+        worker = ring.worker
+        self._given_up[worker] = self._given_up.get(worker, 0) + rest
         ring.remove(batch)
         ring.words[at.W_CURSORS + batch.sink] = batch.ends[-1]
         batch.empty()
+
+    def given_up(self) -> dict[Worker, int]:
+        """How many frames of whom could not be kept, since it was asked last; the main thread's."""
+        with self.lock:
+            given_up, self._given_up = self._given_up, {}
+        return given_up
 
     def inherit(self, backlog: Backlog) -> None:
         """Take what a predecessor had put aside for this sink, before anything else; the main thread's."""

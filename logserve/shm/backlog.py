@@ -35,7 +35,7 @@ from logserve.shm.wake import Wakeup
 
 CAPACITY: Final = 8 << 20
 """Bytes that one sink may have put aside."""
-REGIONS: Final = 128
+REGIONS: Final = 32
 """Sinks that may lag at the same time; of one more the records are dropped, and counted."""
 SLOT: Final = 1 << 16
 """The slot under which intents name a region, with its index as incarnation: no worker's."""

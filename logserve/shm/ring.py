@@ -206,7 +206,7 @@ def frames(segment: Segment, start: int, end: int) -> Iterator[tuple[int, int, m
         word = words[offset >> 3]
         length = word & 0xFFFFFFFF
         if word >> 32 == at.Kind.PAD:
-            start += length
+            start += length or 8  # never 0, but for a producer that ran wild
             continue
         start += (length + 15) & ~7
         yield word >> 48, word >> 32 & 0xFFFF, ring[offset + 8 : offset + 8 + length], start

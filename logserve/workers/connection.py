@@ -17,6 +17,7 @@ from logserve.workers.deadlines import Deadlines
 from logserve.workers.outgoing import Outgoing, ShortFileError
 from logserve.workers.poller import wait_writable
 from logserve.wsgi.body import BodyBuffer
+from logserve.wsgi.response import Response
 
 WAIT_SLICE: Final = 0.5
 """Seconds that a call waits for its client at a time."""
@@ -128,6 +129,7 @@ class Connection:
         "policy",
         "request",
         "requests",
+        "response",
         "response_spool",
         "send_timeout",
         "sent",
@@ -173,6 +175,8 @@ class Connection:
         self.requests = 0
         self.exchange: Exchange | None = None
         self.request: http1.Request | None = None
+        self.response: Response | None = None
+        """What the application answers to it."""
         self.body: BodyBuffer | None = None
         self.outgoing: Outgoing | None = None
         self.last = b""
@@ -267,12 +271,15 @@ class Connection:
         outgoing = self.outgoing
         if outgoing is None:
             return True
+        waiting = outgoing.size
         try:
-            self.sent += outgoing.send(self.sock)
+            outgoing.send(self.sock)
         except ShortFileError as error:
             raise Undeliverable.file_shrank(error) from None
         except OSError as error:
             raise Undeliverable.client_gone(error) from None
+        finally:
+            self.sent += waiting - outgoing.size
         if outgoing.size:
             return False
         outgoing.close()
@@ -310,7 +317,7 @@ class Connection:
     def reset(self) -> None:
         """Forget the answered request."""
         self.exchange = None
-        self.request = None
+        self.request = self.response = None
         self.sent = self.overhead = self.written = 0
         self.last = b""
         if self.body is not None:

@@ -76,7 +76,8 @@ class Conversations:
         self.ending = False
         """Whether nothing more is begun: set, by a signal's handler too, at a quick stop."""
         self.room_again: Callable[[], None] = lambda: None
-        """Called whenever a connection gave its place back."""
+        """Called once there is room for a connection again, after :meth:`make_room` found none."""
+        self._full = False
         self._idle: Deadlines[Connection] = Deadlines(limits.keep_alive)
         self._heads: Deadlines[Connection] = Deadlines(limits.header_timeout)
         self._bodies: Deadlines[Connection] = Deadlines(limits.body_timeout)
@@ -118,6 +119,12 @@ class Conversations:
         deadlines.start(connection, since or time.monotonic())
         connection.timer = deadlines
 
+    @staticmethod
+    def _untime(connection: Connection) -> None:
+        if connection.timer is not None:
+            connection.timer.cancel(connection)
+            connection.timer = None
+
     # -- connections come
 
     def make_room(self) -> bool:
@@ -133,9 +140,15 @@ class Conversations:
             self._linger(idle)
             return True
         reading = self._heads.oldest()
-        if reading is not None and reading.state is State.READING:
+        if reading is not None:
             self._header_timeout(reading)
-        return self._places_taken() < self._limits.connections and not self._ledger.full
+        self._full = self._places_taken() >= self._limits.connections or self._ledger.full
+        return not self._full
+
+    def _tell_of_room(self) -> None:
+        if self._full:
+            self._full = False
+            self.room_again()
 
     def _places_taken(self) -> int:
         return len(self.open) - len(self._lingers)
@@ -223,6 +236,8 @@ class Conversations:
             if connection.http.buffered and not connection.waiting:
                 self._look_ahead(connection)
             connection.state = State.CALLING
+            if not self._runner.inline:
+                self._untime(connection)
             if not self._runner.start(connection) or not self._settle(connection):
                 return
 
@@ -245,6 +260,8 @@ class Conversations:
                 assert connection.body is not None
                 connection.body.append(event.data)
             else:
+                assert connection.body is not None
+                connection.body.complete()
                 self._ledger.phase(connection, QUEUED)
                 return True
         return False
@@ -344,6 +361,7 @@ class Conversations:
         return False
 
     def _rest(self, connection: Connection) -> None:
+        self._tell_of_room()  # an idle connection is one that can go
         self._time(connection, self._last_chances if self.winding_down else self._idle)
 
     # -- requests that fail
@@ -391,7 +409,7 @@ class Conversations:
         self._watch(connection, READ)
         self._time(connection, self._lingers)
         self._words[self._row + at.R_CONNECTIONS] = self._places_taken()
-        self.room_again()
+        self._tell_of_room()
 
     def _give_back_entry(self, connection: Connection) -> None:
         if connection.entry:
@@ -419,14 +437,13 @@ class Conversations:
 
     def _close(self, connection: Connection) -> None:
         self._drop_waiting(connection)
-        if connection.timer is not None:
-            connection.timer.cancel(connection)
+        self._untime(connection)
         self._watch(connection, 0)
         del self.open[connection.fd]
         self._give_back_entry(connection)
         connection.release()
         self._words[self._row + at.R_CONNECTIONS] = self._places_taken()
-        self.room_again()
+        self._tell_of_room()
 
     # -- deadlines and the end
 
@@ -451,8 +468,7 @@ class Conversations:
     def _expired(deadlines: Deadlines[Connection], now: float) -> Iterator[Connection]:
         for connection in deadlines.expired(now):
             connection.timer = None
-            if connection.state is not State.CALLING:  # else its request came in time
-                yield connection
+            yield connection
 
     def wind_down(self) -> None:
         """Idle connections get a last chance; what is under way is finished."""

@@ -57,6 +57,10 @@ class Runner(Protocol):
         """Report the calls that have run too long by `now` (CLOCK_MONOTONIC, seconds)."""
 
     @property
+    def inline(self) -> bool:
+        """Whether a call is over when :meth:`start` returns, so that the loop sees nothing in between."""
+
+    @property
     def full(self) -> bool:
         """Whether no call could begin just now."""
 
@@ -74,6 +78,7 @@ class InlineRunner:
     """
 
     full = False
+    inline = True
 
     def __init__(self, server: Server, *, keep: bool, others: Others) -> None:
         self._server = server
@@ -125,6 +130,8 @@ class PoolRunner:
     :param timeout: seconds after which a call counts as hung; 0 for never.
     :param keep: whether connections are ever kept alive.
     """
+
+    inline = False
 
     def __init__(self, server: Server, *, threads: int, timeout: float, keep: bool, others: Others) -> None:
         self._server = server

@@ -112,7 +112,7 @@ class Server:
         exchange, request = connection.exchange, connection.request
         assert exchange is not None
         assert request is not None
-        response = Response(request, connection, self._id_line(exchange))
+        response = connection.response = Response(request, connection, self._id_line(exchange))
         environ = request_environ(connection.environ, request)
         body = connection.body
         if body is None:
@@ -190,9 +190,7 @@ class Server:
             return
         exchange.phase = Phase.SENDING
         exchange.body_sent = self._body_sent(connection)
-        # Whoever reads until the end of the connection would take the torn body for whole: reset it instead.
-        framing = response.framing
-        self.abort(connection, reset=not framing.chunked and framing.length is None)
+        self.abort(connection)
 
     # -- the answer's end
 
@@ -262,11 +260,12 @@ class Server:
         connection.keep = False
         self.send_last(connection, data)
 
-    def abort(self, connection: Connection, *, reset: bool = False) -> None:
+    def abort(self, connection: Connection) -> None:
         """Write the record of a request whose answer ends here, and end the connection."""
-        exchange = connection.exchange
+        exchange, response = connection.exchange, connection.response
         assert exchange is not None
         exchange.end = _monotonic_ns()
+        framing = response.framing if response is not None else None
         self.ledger.record(connection, exchange)
         connection.reset()
         if connection.outgoing is not None:
@@ -274,8 +273,8 @@ class Server:
             connection.outgoing = None
         connection.keep = False
         connection.ended = True
-        if reset:
-            connection.reset_on_close()
+        if framing is not None and framing.has_body and not framing.chunked and framing.length is None:
+            connection.reset_on_close()  # who reads until the end would take the torn body for whole
 
     # -- what else may become of a request
 

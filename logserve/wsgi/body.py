@@ -21,7 +21,10 @@ class BodyBuffer:
         self.received = 0
 
     def append(self, data: bytes) -> None:
-        """Add what has arrived."""
+        """Add what has arrived.
+
+        :raises OSError: it could not be kept.
+        """
         before = self.received
         self.received += len(data)
         if before <= self._threshold < self.received:
@@ -30,11 +33,20 @@ class BodyBuffer:
             self._file = file
         self._file.write(data)
 
+    def complete(self) -> None:
+        """All has arrived.
+
+        :raises OSError: the last of it could not be kept.
+        """
+        self._file.seek(0)  # writes what is still in the file object's buffer
+
     def open(self) -> IO[bytes]:
-        """The whole body as a file at its start, for ``wsgi.input``."""
-        self._file.seek(0)
+        """The whole body as a file at its start, for ``wsgi.input``; after :meth:`complete`."""
         return self._file
 
     def close(self) -> None:
         """Let go of the temporary file, if there is one."""
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError:
+            pass  # what it still held was not to be kept anyway

@@ -35,6 +35,14 @@ def gate(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[by
     return pid(environ, start_response)
 
 
+def stubborn(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """The same, and let nothing that is raised meanwhile pass."""
+    try:
+        return gate(environ, start_response)
+    except BaseException:
+        return pid(environ, start_response)
+
+
 def header(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """Headers that are none."""
     bad: dict[str, object] = {
@@ -109,6 +117,7 @@ application = by_path(
     {
         "/slow": slow,
         "/gate": gate,
+        "/stubborn": stubborn,
         "/pid": pid,
         "/echo": echo,
         "/large": large,

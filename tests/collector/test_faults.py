@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import resource
 import select
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -110,7 +112,10 @@ def test_a_sink_that_stalls_for_long_loses_its_own_records_and_says_how_many(
         assert server.stop() == 0
     lines = copy.read_text().splitlines()
     kept = [int(text.split()[0]) for text in lines if text.endswith("x")]
-    said = [int(text.split()[1].replace(",", "")) for text in lines if text.startswith("lost ")]
+    reports = [text for text in lines if text.startswith("lost ")]
+    said = [int(text.split()[1].replace(",", "")) for text in reports]
+    whose = f" of worker 0 (pid {os.getpid()}) for handler '{fifo}': it could not take them in time"
+    assert all(text.endswith(whose) for text in reports)
     assert kept == sorted(set(kept))
     assert len(kept) < count
     assert len(kept) + sum(said) == count
@@ -206,6 +211,30 @@ def test_a_stop_that_runs_out_of_time_says_what_was_not_written(tmp_path: Path) 
             assert producer.emit(1, Kind.RECORD, record(f"message {number}"))
         assert server.stop(timeout=0.5) == 0
     assert "25 records for handler 'slow' could not be written in time" in console.read_text()
+
+
+def test_a_stop_says_what_was_dropped_and_never_reported(tmp_path: Path) -> None:
+    """Nobody ever reads the FIFO: neither what waits for it nor what was given up can stand in there."""
+    console, fifo = tmp_path / "console", tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with console.open("wb") as stderr, arbiter(stderr=stderr.fileno()) as server:
+        server.start()
+        server.adopt(1, FILE, fifo)
+        segment = server.segment(0, capacity=1 << 21)
+        producer = server.producer(segment, block_timeout=10.0)
+        count = 2000
+        for number in range(count):
+            assert producer.emit(1, Kind.LINE, b"%d %s\n" % (number, b"x" * 8000))
+        segment.words[at.W_DROPPED + 1] = 5
+        assert server.stop(timeout=1.0) == 0
+    said = console.read_text()
+    waiting = re.search(r"([\d,]+) records for handler '[^']+' could not be written in time", said)
+    dropped = re.search(r"([\d,]+) records for handler '[^']+' were dropped before", said)
+    assert waiting is not None, said
+    assert dropped is not None, said
+    numbers = [int(found[1].replace(",", "")) for found in (waiting, dropped)]
+    assert numbers[1] > 5
+    assert sum(numbers) == count + 5
 
 
 def test_a_full_disk_holds_whole_lines_and_goes_on_by_itself(
@@ -317,3 +346,29 @@ def test_a_console_gets_lines_and_a_broken_one_is_given_up(tmp_path: Path) -> No
         assert server.stop() == 0
     text = (tmp_path / "file.log").read_text()
     assert text.count("the handler 'console' (StreamHandler) failed: BrokenPipeError") == 1
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_collector_that_stands_still_costs_what_the_ring_cannot_hold_and_the_log_says_so(
+    server: Arbiter, tmp_path: Path, killed: bool
+) -> None:
+    """SIGSTOP, a ring that fills, records dropped after the wait; then it goes on, or is killed and replaced."""
+    server.adopt(1, FILE, tmp_path / "app.log")
+    segment = server.segment(7)
+    producer = server.producer(segment, block_timeout=0.05)
+    os.kill(server.pid, signal.SIGSTOP)
+    began = time.monotonic()
+    kept = [number for number in range(2000) if producer.emit(1, Kind.LINE, line(7, number))]
+    assert time.monotonic() - began < 5.0, "it waits once, not for each record"
+    assert 0 < len(kept) < 2000
+    if killed:
+        server.kill()
+        server.start()
+    else:
+        os.kill(server.pid, signal.SIGCONT)
+    wait_until(lambda: segment.words[at.W_REPORTED + 1] == 2000 - len(kept), "the report")
+    assert server.stop() == 0
+    *lines, said = (tmp_path / "app.log").read_bytes().splitlines(keepends=True)
+    assert lines == [line(7, number) for number in kept]
+    assert said.startswith(b"lost %s records of worker 7 (pid " % f"{2000 - len(kept):,}".encode())
+    assert said.endswith(b": the ring was full\n")

@@ -249,8 +249,14 @@ class Hammer:
 
 def family(directory: Path, name: str) -> list[Path]:
     """A log file and what it was rotated to, oldest first."""
-    found = [path for path in directory.iterdir() if path.name == name or path.name.startswith(f"{name}.")]
-    return sorted(found, key=lambda path: path.stat().st_mtime_ns)
+    while True:
+        found = [
+            path for path in directory.iterdir() if path.name == name or path.name.startswith(f"{name}.")
+        ]
+        try:
+            return sorted(found, key=lambda path: path.stat().st_mtime_ns)
+        except FileNotFoundError:  # renamed since it was listed
+            continue
 
 
 def lines(paths: Iterable[Path]) -> list[str]:

@@ -155,6 +155,7 @@ def test_a_later_dict_config_makes_handlers_that_are_adopted_too(adopting: Ring,
     logging.getLogger("django.like").info("again")
     assert adopting.lines(100) == ["hello", "again"]
     assert path.read_bytes() == b""
+    logging.getLogger("django.like").handlers.clear()
 
 
 class Subclass(logging.FileHandler):

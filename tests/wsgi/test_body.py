@@ -22,6 +22,7 @@ def test_a_body_is_what_was_appended_on_either_side_of_the_threshold(
     body = BodyBuffer(threshold)
     for part in parts:
         body.append(part)
+    body.complete()
     file = body.open()
     whole = b"".join(parts)
     assert body.received == len(whole)
@@ -36,6 +37,7 @@ def test_a_body_is_read_by_lines_as_pep_3333_asks() -> None:
         body = BodyBuffer(threshold)
         body.append(b"one\ntwo\n")
         body.append(b"three")
+        body.complete()
         file = body.open()
         assert file.readline() == b"one\n"
         assert file.readline(2) == b"tw"
