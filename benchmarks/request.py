@@ -59,8 +59,12 @@ class Worker:
     """One worker's parts, and one client."""
 
     def __init__(self, *, logged: bool) -> None:
-        self.segment = Segment.create(capacity=1 << 21, entries=8, slot=0, incarnation=1, boot_id=b"benchmarking")
-        logger = logging.Logger("benchmark", logging.INFO)
+        self.segment = Segment.create(
+            capacity=1 << 21, entries=8, slot=0, incarnation=1, boot_id=b"benchmarking"
+        )
+        logger = logging.getLogger(f"benchmark.{logged}")
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
         if logged:
             handler = ForwardingHandler(3, line=True)
             handler.setFormatter(ECSFormatter())

@@ -18,6 +18,9 @@ from logserve.arbiter.in_flight import Unanswered
 from logserve.arbiter.oom import Suspicion
 from logserve.arbiter.signals import ENDING, name_of
 from logserve.arbiter.worker import Worker
+from logserve.logs.origin import Origin
+from logserve.shm import layout as at
+from logserve.shm.segment import Segment
 
 _EXIT_NAMES: Final = {getattr(os, name): name for name in dir(os) if name.startswith("EX_")}
 """Exit codes with a name in sysexits.h."""
@@ -208,6 +211,7 @@ def _fields(worker: Worker, findings: Findings) -> dict[str, Any]:
         "age": round(findings.age, 3),
         "requests": findings.requests,
         "cause": cause["kind"],
+        "logserve.drawn": drawn(worker.segment, in_order=cause["exit"] == 0),
     }
     if cause["signal"]:
         fields["signal"] = cause["signal"]
@@ -233,3 +237,18 @@ def _detail_fields(worker: Worker, findings: Findings, stacks: Stacks) -> dict[s
         fields["oom_killer"] = findings.suspicion.verdict.value
         fields["oom_kills"] = findings.suspicion.kills
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def drawn(segment: Segment, *, in_order: bool) -> dict[str, Any]:
+    """How far a worker had counted: ``logserve logs audit`` finds by it what is missing at the end.
+
+    A process that did not end by itself may have drawn the number of an application record which it had not
+    handed over yet, so that number is said only of one that did.
+    """
+    words, first = segment.words, at.HEADER_SIZE // 8
+    entries = range(first, first + segment.entries * at.ENTRY_WORDS, at.ENTRY_WORDS)
+    said = {
+        "origin": Origin(segment.boot_id, segment.slot, segment.incarnation, 0).prefix.rstrip("-"),
+        "access": max((words[entry + at.E_SEQ] for entry in entries), default=0),
+    }
+    return said | ({"application": words[at.W_APP_SEQ]} if in_order else {})

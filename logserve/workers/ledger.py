@@ -123,6 +123,8 @@ class Ledger:
     def cancel(self, connection: Connection, exchange: Exchange) -> None:
         """No byte came after all: there was no request, and its number goes to the next one."""
         self._words[connection.entry] = NONE
+        # The greatest number of all entries is the last that has a record: the one before this one, if any.
+        self._words[connection.entry + at.E_SEQ] = exchange.seq - 1
         self._spare_seqs.append(exchange.seq)
         connection.requests -= 1
 

@@ -137,6 +137,7 @@ def test_killed_by_a_signal(start: type_start) -> None:
         "signal": "SIGKILL",
         "in_flight": [],
         "in_flight_count": 0,
+        "logserve.drawn": {"origin": f"{bytes(12).hex()}-3-9", "access": 0},
     }
 
 

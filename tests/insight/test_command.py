@@ -269,3 +269,19 @@ def test_a_bar_only_on_a_terminal(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert re.search(r"reading .*100%", shown)
     assert b"reading" not in done.stdout
+
+
+def test_the_last_lines_of_each_worker(files: Path) -> None:
+    """A worker that has ended says how far it had counted, so that nothing can be cut off behind its back."""
+    code, report = audit(files)
+    assert (code, report["unexplained"]) == (0, 0)
+    (unjudged,) = report["not_judged"]
+    assert unjudged.startswith("what came behind the last numbers of 8 of 10")
+    worker = max(report["workers"], key=lambda worker: worker["access"]["last"] if worker["access"] else 0)
+    last = worker["access"]["last"]
+    ending = f"-{worker['identity']['slot']:x}-{worker['identity']['incarnation']:x}-{last:x}"
+    for name in names(files, "access.json"):
+        lines = (files / name).read_bytes().splitlines(keepends=True)
+        (files / name).write_bytes(b"".join(line for line in lines if not event_id(line).endswith(ending)))
+    code, report = audit(files)
+    assert (code, hole(report)) == (1, ("access", last, last))
