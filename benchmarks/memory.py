@@ -13,6 +13,7 @@ import argparse
 import re
 import shlex
 import tempfile
+import time
 import urllib.request
 from pathlib import Path
 
@@ -20,6 +21,8 @@ import servers
 
 WORKERS = 4
 REQUESTS = 4000
+QUIET = 3.0
+"""Seconds without a request before the memory is read: logserve's rings give theirs back in a quiet moment."""
 BASE = "gunicorn-sync-json"
 ROWS = (BASE, "logserve-json")
 
@@ -44,6 +47,7 @@ def measure(row: servers.Row) -> list[int]:
     with tempfile.TemporaryDirectory(prefix="bench-") as name, servers.running(row, Path(name)) as server:
         for number in range(REQUESTS):
             urllib.request.urlopen(f"{servers.URL}/some/path?q={number}", timeout=10).read()
+        time.sleep(QUIET)
         return sorted((pss_kib(pid) for pid in processes(server.pid)), reverse=True)
 
 

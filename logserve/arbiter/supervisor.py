@@ -49,7 +49,7 @@ ADOPTION_TIMEOUT: Final = 10.0
 CLOSING_TRIES: Final = 3
 """Collectors that may die while they write the last records, before that is given up."""
 
-HELD_UP: Final = 1.0
+HELD_UP: Final = 0.25
 """A turn that begins this many seconds late was held up from outside (SIGSTOP, a suspended machine)."""
 
 SIGNALS: Final[Mapping[signal.Signals, ServerEvent]] = {

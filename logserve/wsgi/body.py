@@ -28,9 +28,9 @@ class BodyBuffer:
         before = self.received
         self.received += len(data)
         if before <= self._threshold < self.received:
-            file = tempfile.TemporaryFile(prefix="logserve-body-")  # noqa: SIM115 - closed with the request
-            file.write(self._file.getbuffer())  # type: ignore[attr-defined]  # a BytesIO until now
-            self._file = file
+            kept = self._file
+            self._file = tempfile.TemporaryFile(prefix="logserve-body-")  # noqa: SIM115 - closed with the request
+            self._file.write(kept.getbuffer())  # type: ignore[attr-defined]  # a BytesIO until now
         self._file.write(data)
 
     def complete(self) -> None:

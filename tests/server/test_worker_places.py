@@ -374,7 +374,7 @@ def test_a_quick_stop_begins_no_request_that_was_read_ahead(start_server: StartS
     assert len(gate.told("begun held")) == 1
     assert "SIGKILL" not in server.said()
     outcomes = [value(record, "logserve.outcome") for record in server.access.records()]
-    assert outcomes == ["ok", "shutdown", "shutdown"]
+    assert outcomes == ["ok", "unanswered", "unanswered"]
 
 
 def answered(client: Client) -> int:
