@@ -35,7 +35,7 @@ from logserve.workers.conversations import Conversations
 from logserve.workers.ledger import Ledger
 from logserve.workers.limits import WorkerLimits
 from logserve.workers.poller import new_poller
-from logserve.workers.runner import InlineRunner, Others
+from logserve.workers.runner import InlineRunner, Keeping, Others
 from logserve.workers.serve import Server
 from logserve.wsgi.environ import worker_environ
 
@@ -78,7 +78,7 @@ class Worker:
             new_poller(),
             server,
             self.ledger,
-            InlineRunner(server, keep=True, others=Others(roster)),
+            InlineRunner(server, Keeping(server, Others(roster), keep=True)),
             environ=worker_environ(errors, multithread=False, multiprocess=False, software="logserve"),
             limits=WorkerLimits(8, 5, 20, 60, 60, 30, 1 << 19, 1 << 26, 0, 5),
             http_limits=http1.Limits(),

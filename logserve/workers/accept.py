@@ -22,7 +22,7 @@ from typing import Final
 from logserve.shm import layout as at
 from logserve.shm.segment import Roster
 from logserve.shm.wake import Wakeup
-from logserve.workers.poller import EXCLUSIVE, READ, Poller
+from logserve.workers.poller import EXCLUSIVE, READ, Poller, is_readable
 
 LOOK_AWAY: Final = 0.002
 """Seconds for which a worker that has passed a connection on leaves the listeners alone: long enough for a woken
@@ -114,10 +114,13 @@ class Acceptor:
         self.away_until = time.monotonic() + seconds
 
     def poked(self) -> None:
-        """Another worker asks this one to look: accept one connection from each listener that has one."""
-        for listener in self._listeners.values():
-            if self._held <= {"away"}:
-                self._accept(listener)
+        """Another worker asks this one to look; who has been faster meanwhile may be another still.
+
+        The wake-up may be an old one: a connection that has come since is passed on like any other.
+        """
+        for fd, listener in self._listeners.items():
+            if self._held <= {"away"} and is_readable(listener):
+                self.ready(fd)
 
     def return_if_due(self, now: float) -> None:
         """Watch again once the moment of looking away is over."""

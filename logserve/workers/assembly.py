@@ -20,7 +20,7 @@ from logserve.workers.ledger import Ledger
 from logserve.workers.limits import WorkerLimits
 from logserve.workers.loop import Loop
 from logserve.workers.poller import new_poller
-from logserve.workers.runner import InlineRunner, Others, PoolRunner
+from logserve.workers.runner import InlineRunner, Keeping, Others, PoolRunner
 from logserve.workers.serve import Server
 from logserve.workers.signals import WorkerSignals
 from logserve.workers.start import WorkerStart
@@ -40,15 +40,12 @@ def make_loop(
     loop = Loop(poller, ledger, limits=limits, roster=start.roster, slot=start.slot)
     errors = capture.errors_stream()
     server = Server(application, ledger, errors, settings.request_id_header, loop.beat)
-    others = Others(start.roster)
-    keep = settings.keep_alive > 0
+    keeping = Keeping(server, Others(start.roster), keep=settings.keep_alive > 0)
     runner: InlineRunner | PoolRunner
     if settings.worker_class == "gthread":
-        runner = PoolRunner(
-            server, threads=settings.threads, timeout=settings.timeout, keep=keep, others=others
-        )
+        runner = PoolRunner(server, keeping, threads=settings.threads, timeout=settings.timeout)
     else:
-        runner = InlineRunner(server, keep=keep, others=others)
+        runner = InlineRunner(server, keeping)
     loop.runner = runner
     loop.conversations = Conversations(
         poller,

@@ -77,7 +77,8 @@ class Loop:
             if not events:
                 self._ledger.rest()
             words[row] = int(now * 1e9)
-            words[row + at.R_STATE] = WorkerState.STOPPING if self.stopping else WorkerState.BUSY
+            if self.runner.inline and not self.stopping:
+                words[row + at.R_STATE] = WorkerState.BUSY
             self._ledger.set_clock()
             self._dispatch(events)
             set_current(None)  # of the calls that ran inline

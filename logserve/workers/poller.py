@@ -107,3 +107,10 @@ def wait_writable(sock: socket.socket, timeout: float) -> bool:
     poll = select.poll()
     poll.register(sock, select.POLLOUT)
     return bool(poll.poll(timeout * 1000))
+
+
+def is_readable(sock: socket.socket) -> bool:
+    """Whether the socket has something to read, or a connection to accept, just now."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))

@@ -47,6 +47,36 @@ class Others:
         return self._words[self._word] > 1
 
 
+class Keeping:
+    """Whether connections are kept alive: only while recent calls were fast, or nobody else could answer sooner.
+
+    A kept connection's next request has to wait for its worker, whatever that does by then; a new one goes to a
+    worker that is free.
+
+    :param keep: whether they are ever kept.
+    """
+
+    __slots__ = ("_keep", "_others", "_server", "_slow")
+
+    def __init__(self, server: Server, others: Others, *, keep: bool) -> None:
+        self._server = server
+        self._others = others
+        self._keep = keep
+        self._slow = UNKNOWN
+        self.called(0)
+
+    def called(self, took: int) -> None:
+        """A call took so many ns; threads may tell it."""
+        slow = self._slow * DECAY
+        self._slow = slow = took if took > slow else slow
+        self._server.may_keep = self._keep and (slow < SLOW_CALL or not self._others.any())
+
+    def end(self) -> None:
+        """No connection is kept any more."""
+        self._keep = False
+        self._server.may_keep = False
+
+
 class Runner(Protocol):
     """What the loop asks of a runner."""
 
@@ -72,33 +102,21 @@ class Runner(Protocol):
 
 
 class InlineRunner:
-    """`sync`: the call runs in the loop's thread, one at a time.
-
-    :param keep: whether connections are ever kept alive.
-    """
+    """`sync`: the call runs in the loop's thread, one at a time."""
 
     full = False
     inline = True
 
-    def __init__(self, server: Server, *, keep: bool, others: Others) -> None:
+    def __init__(self, server: Server, keeping: Keeping) -> None:
         self._server = server
-        self._keep = keep
-        self._others = others
-        self._slow = UNKNOWN
-        self._decide()
+        self._keeping = keeping
 
     def start(self, connection: Connection, /) -> bool:
         """See :class:`Runner`."""
         took = self._server.call(connection)
         self._server.beat()
-        slow = self._slow * DECAY
-        self._slow = took if took > slow else slow
-        self._decide()
+        self._keeping.called(took)
         return True
-
-    def _decide(self) -> None:
-        """Keep connections only where recent calls were fast, or where nobody else could answer sooner."""
-        self._server.may_keep = self._keep and (self._slow < SLOW_CALL or not self._others.any())
 
     def look_at_deadlines(self, now: float, /) -> None:
         """Whoever gets here is not inside a call; the heartbeat tells the arbiter of one that never ends."""
@@ -114,8 +132,7 @@ class InlineRunner:
 
     def wind_down(self) -> None:
         """See :class:`Runner`."""
-        self._keep = False
-        self._server.may_keep = False
+        self._keeping.end()
 
     def stop(self) -> None:
         """Nothing to do."""
@@ -128,17 +145,15 @@ class PoolRunner:
     worker: the other calls are finished first.
 
     :param timeout: seconds after which a call counts as hung; 0 for never.
-    :param keep: whether connections are ever kept alive.
     """
 
     inline = False
 
-    def __init__(self, server: Server, *, threads: int, timeout: float, keep: bool, others: Others) -> None:
+    def __init__(self, server: Server, keeping: Keeping, *, threads: int, timeout: float) -> None:
         self._server = server
         self._threads = threads
         self._timeout = timeout
-        self._keep = keep
-        self._others = others
+        self._keeping = keeping
         self._queue: SimpleQueue[Connection | None] = SimpleQueue()
         self._done: deque[Connection] = deque()
         self._given: set[Connection] = set()
@@ -160,7 +175,6 @@ class PoolRunner:
             self._started += 1
             threading.Thread(target=self._work, name=f"logserve-{self._started}", daemon=True).start()
         self._queue.put(connection)
-        self._decide()
         if self.full and self.acceptor is not None:
             self.acceptor.hold("threads")
         return False
@@ -171,10 +185,10 @@ class PoolRunner:
             assert connection.exchange is not None
             self._calls[connection] = Call(connection.exchange, thread, time.monotonic())
             try:
-                self._server.call(connection)
+                self._keeping.called(self._server.call(connection))
             except (
                 BaseException
-            ) as error:  # not the application's: the loop ends with it, as if it had been inline
+            ) as error:  # the server's own: the loop ends with it, as if it had been inline
                 self._failure = error
             del self._calls[connection]
             self._done.append(connection)
@@ -190,7 +204,6 @@ class PoolRunner:
         while self._done:
             connection = self._done.popleft()
             self._given.remove(connection)
-            self._decide()
             self.called_back(connection)
         if not self.full:
             self.acceptor.release("threads")
@@ -221,14 +234,9 @@ class PoolRunner:
         """Whether every thread is taken."""
         return len(self._given) >= self._threads
 
-    def _decide(self) -> None:
-        """Keep connections as long as a thread is free for the next request, or nobody else could answer sooner."""
-        self._server.may_keep = self._keep and (not self.full or not self._others.any())
-
     def wind_down(self) -> None:
         """See :class:`Runner`."""
-        self._keep = False
-        self._server.may_keep = False
+        self._keeping.end()
 
     def stop(self) -> None:
         """Let the idle threads end."""

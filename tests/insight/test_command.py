@@ -18,6 +18,7 @@ import pytest
 
 from tests.support.load import Load
 from tests.support.server import ROOT, running
+from tests.support.waiting import wait_for
 from tests.support.wire import BadAnswer
 
 LOGS = """\
@@ -87,7 +88,7 @@ def written(
         before = server.workers()
         with pytest.raises((OSError, BadAnswer)):
             server.get("/die")
-        assert set(server.wait_workers(2)) != set(before)
+        wait_for(lambda: len(server.workers()) == 2 and set(server.workers()) != set(before))
         server.leaves |= {*names(server.directory, "access.json."), "warnings.json"}
     (server.directory / "logging.yaml").unlink()
     return server.directory, load.book.answered

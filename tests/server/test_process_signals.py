@@ -129,7 +129,10 @@ def test_ttin_and_ttou_change_the_number_of_workers(start_server: StartServer, s
     for count in (2, 1):
         send(server, signal.SIGTTOU)
         server.wait_workers(count)
+    wanted = server.said().count("1 worker wanted")
     send(server, signal.SIGTTOU)  # one is the least
+    # Signals of two kinds that wait together come in the order of their numbers: each is awaited.
+    wait_for(lambda: server.said().count("1 worker wanted") > wanted, what="SIGTTOU to be heard")
     send(server, signal.SIGTTIN)
     server.wait_workers(2)
     assert server.get("/").body == b"ok"
