@@ -74,11 +74,13 @@ class Worker:
         errors = errors_stream()
         roster = Roster.create()
         server = Server(hello, self.ledger, errors, "X-Request-ID")
+        keeping = Keeping(Others(roster), lambda: None, keep=True)
         self.conversations = Conversations(
             new_poller(),
             server,
             self.ledger,
-            InlineRunner(server, Keeping(server, Others(roster), keep=True)),
+            InlineRunner(server, keeping),
+            keeping,
             environ=worker_environ(errors, multithread=False, multiprocess=False, software="logserve"),
             limits=WorkerLimits(8, 5, 20, 60, 60, 30, 1 << 19, 1 << 26, 0, 5),
             http_limits=http1.Limits(),

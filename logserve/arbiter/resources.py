@@ -55,7 +55,7 @@ class Resources:
         self.from_children, self.for_children = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.from_children.setblocking(False)
         workers = self.settings.workers
-        self.poke(2 * workers)  # at a reload old and new run side by side
+        self.poke(2 * workers + 6)  # at a reload old and new run side by side; TTIN adds some
         self.roster.set(ARBITER_SLOT, R_WANTED, workers)
 
     def poke(self, count: int) -> None:

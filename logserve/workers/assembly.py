@@ -39,8 +39,8 @@ def make_loop(
     limits = _limits(settings)
     loop = Loop(poller, ledger, limits=limits, roster=start.roster, slot=start.slot)
     errors = capture.errors_stream()
-    server = Server(application, ledger, errors, settings.request_id_header, loop.beat)
-    keeping = Keeping(server, Others(start.roster), keep=settings.keep_alive > 0)
+    server = Server(application, ledger, errors, settings.request_id_header)
+    keeping = Keeping(Others(start.roster), loop.beat, keep=settings.keep_alive > 0)
     runner: InlineRunner | PoolRunner
     if settings.worker_class == "gthread":
         runner = PoolRunner(server, keeping, threads=settings.threads, timeout=settings.timeout)
@@ -52,6 +52,7 @@ def make_loop(
         server,
         ledger,
         runner,
+        keeping,
         environ=worker_environ(
             errors,
             multithread=settings.worker_class == "gthread",

@@ -80,7 +80,8 @@ class Undeliverable(ConnectionError):  # noqa: N818 - what it is, not an error o
 class KeepPolicy(Protocol):
     """Who knows whether connections should be kept alive just now, and tells the arbiter that the worker lives."""
 
-    may_keep: bool
+    def may_keep(self) -> bool:
+        """Whether they should."""
 
     def beat(self) -> None:
         """Called from time to time while a call waits for its client."""
@@ -205,7 +206,7 @@ class Connection:
 
         Requests that were read ahead are always answered.
         """
-        return bool(self.waiting) or (self.policy.may_keep and not self.http.at_eof)
+        return bool(self.waiting) or (self.policy.may_keep() and not self.http.at_eof)
 
     def write(self, data: bytes, body: int, /) -> None:
         """Send now what the kernel takes, keep the rest.

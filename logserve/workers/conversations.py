@@ -19,7 +19,7 @@ from logserve.http1.response import CONTINUE
 from logserve.shm import layout as at
 from logserve.shm.layout import Phase
 from logserve.shm.segment import Roster
-from logserve.workers.connection import Connection, State, Waiting
+from logserve.workers.connection import Connection, KeepPolicy, State, Waiting
 from logserve.workers.deadlines import Deadlines
 from logserve.workers.ledger import BODY, QUEUED, Ledger
 from logserve.workers.limits import WorkerLimits
@@ -50,6 +50,7 @@ class Conversations:
         server: Server,
         ledger: Ledger,
         runner: Runner,
+        policy: KeepPolicy,
         *,
         environ: dict[str, Any],
         limits: WorkerLimits,
@@ -62,6 +63,7 @@ class Conversations:
         self._server = server
         self._ledger = ledger
         self._runner = runner
+        self._policy = policy
         self._environ = environ
         self._limits = limits
         self._http_limits = http_limits
@@ -174,7 +176,7 @@ class Conversations:
             peer=peer,
             server=server,
             environ=connection_environ(self._environ, peer, server),
-            policy=self._server,
+            policy=self._policy,
             response_spool=self._limits.response_spool,
             send_timeout=self._limits.send_timeout,
         )

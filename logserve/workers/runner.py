@@ -51,30 +51,32 @@ class Keeping:
     """Whether connections are kept alive: only while recent calls were fast, or nobody else could answer sooner.
 
     A kept connection's next request has to wait for its worker, whatever that does by then; a new one goes to a
-    worker that is free.
+    worker that is free. The policy of every :class:`~logserve.workers.connection.Connection`.
 
     :param keep: whether they are ever kept.
+    :param beat: tells the arbiter that the worker lives.
     """
 
-    __slots__ = ("_keep", "_others", "_server", "_slow")
+    __slots__ = ("_keep", "_others", "_slow", "beat")
 
-    def __init__(self, server: Server, others: Others, *, keep: bool) -> None:
-        self._server = server
+    def __init__(self, others: Others, beat: Callable[[], None], *, keep: bool) -> None:
         self._others = others
         self._keep = keep
         self._slow = UNKNOWN
-        self.called(0)
+        self.beat = beat
+
+    def may_keep(self) -> bool:
+        """Whether a connection should be kept alive just now."""
+        return self._keep and (self._slow < SLOW_CALL or not self._others.any())
 
     def called(self, took: int) -> None:
         """A call took so many ns; threads may tell it."""
         slow = self._slow * DECAY
-        self._slow = slow = took if took > slow else slow
-        self._server.may_keep = self._keep and (slow < SLOW_CALL or not self._others.any())
+        self._slow = took if took > slow else slow
 
     def end(self) -> None:
         """No connection is kept any more."""
         self._keep = False
-        self._server.may_keep = False
 
 
 class Runner(Protocol):
@@ -114,7 +116,7 @@ class InlineRunner:
     def start(self, connection: Connection, /) -> bool:
         """See :class:`Runner`."""
         took = self._server.call(connection)
-        self._server.beat()
+        self._keeping.beat()
         self._keeping.called(took)
         return True
 

@@ -41,7 +41,6 @@ class Server:
 
     :param errors: ``wsgi.errors``; what is left in it is flushed when a call ends.
     :param request_id_header: the header that carries the request's id, both ways.
-    :param heartbeat: tells the arbiter that the worker lives; for a call that waits for its client.
     """
 
     def __init__(
@@ -50,23 +49,15 @@ class Server:
         ledger: Ledger,
         errors: ErrorsStream,
         request_id_header: str,
-        heartbeat: Callable[[], None] = lambda: None,
     ) -> None:
         self.application = application
         self.ledger = ledger
         self._errors = errors
-        self._heartbeat = heartbeat
         self._protocol_log = ProtocolLog()
-        self.may_keep = True
-        """Whether connections should be kept alive just now; see :class:`KeepPolicy`."""
         self.in_application = False
         """Whether a call runs; where they run in several threads it says nothing."""
         self._id_field = "HTTP_" + request_id_header.upper().replace("-", "_")
         self._id_prefix = request_id_header.encode("latin-1") + b": "
-
-    def beat(self) -> None:
-        """See :class:`~logserve.workers.connection.KeepPolicy`."""
-        self._heartbeat()
 
     def look_back(self, now: float) -> None:
         """What is due from time to time, at `now` (CLOCK_MONOTONIC, seconds)."""

@@ -37,7 +37,8 @@ TRACED = (ledger_module.__file__, sys.modules[Producer.__module__].__file__)
 
 
 class Keep:
-    may_keep = True
+    def may_keep(self) -> bool:
+        return True
 
     def beat(self) -> None:
         """Nobody listens."""
