@@ -133,6 +133,8 @@ class Collector:
         pipeline = self._pipeline
         taken = pipeline.drain()
         self._finish_segments()
+        if self._orphaned:
+            self._look_for_the_gone()
         lagging = pipeline.relieve()
         now = time.monotonic()
         if not taken or now >= self._report_at:
@@ -152,8 +154,6 @@ class Collector:
             pipeline.awake()
         else:
             self._poll(LINGER)
-        if self._orphaned:
-            self._look_for_the_gone()
 
     def _poll(self, timeout: float) -> None:
         for key, events in self._selector.select(timeout):
