@@ -49,7 +49,7 @@ def hog(_environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[by
     """Take memory without end."""
     held = []
     while True:
-        held.append(bytearray(b"x") * (1 << 20))
+        held.append(b"x" * (1 << 20))
         if not held:
             return plain(start_response, b"never")
 
