@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from logserve.channel import Channel
@@ -40,4 +40,3 @@ class WorkerStart:
     child_socket: socket.socket | None = None
     stdio: tuple[int, int] | None = None
     shared_listeners: bool = True
-    inherited: list[Any] = field(default_factory=list)

@@ -29,7 +29,7 @@ def exchange_of(ring: Ring, seq: int = 1) -> Exchange:
     exchange.method, exchange.target, exchange.version = "GET", "/path?q=1", "1.1"
     exchange.client_ip, exchange.client_port = "192.0.2.1", 5000
     exchange.status, exchange.body_sent = 200, 12
-    exchange.called = exchange.returned = exchange.sent_head = exchange.end = now + 1000
+    exchange.called = exchange.returned = exchange.end = now + 1000
     return exchange
 
 

@@ -74,8 +74,6 @@ class Exchange:
     """The application was called."""
     returned: int = 0
     """The application's iterable was exhausted and closed."""
-    sent_head: int = 0
-    """The first bytes of the answer were handed to the kernel."""
     end: int = 0
     """The last byte was handed to the kernel, or the request was given up."""
     outcome: Outcome = Outcome.OK
