@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from logserve.collector.batch import RingReader
-from logserve.logs.access.exchange import Exchange
+from logserve.logs.access.exchange import Ends, Exchange
 from logserve.logs.access.outcome import Outcome
 from logserve.logs.context import parse_traceparent
 from logserve.logs.origin import Origin
@@ -21,6 +21,7 @@ from logserve.shm import layout as at
 from logserve.shm import scoreboard
 from logserve.shm.layout import Phase
 from logserve.shm.ring import Producer
+from logserve.shm.segment import Segment
 from logserve.shm.wake import Wakeup
 
 SHUTDOWN: Final[Mapping[str, Any]] = {"kind": "shutdown", "signal": None, "exit": None}
@@ -112,7 +113,13 @@ class Finisher:
         """What the scoreboard knows of a request."""
         entry = scoreboard.read(self.reader.segment, position)
         exchange = Exchange(
-            self._origin, entry.seq, entry.connection, entry.number, entry.begin, entry.begin_wall
+            self._origin,
+            entry.seq,
+            entry.connection,
+            entry.number,
+            entry.begin,
+            entry.begin_wall,
+            Ends(*entry.client),
         )
         exchange.end = max(self._died, exchange.begin)
         exchange.phase = entry.phase
@@ -121,31 +128,46 @@ class Finisher:
         exchange.outcome = Outcome.TIMEOUT_REQUEST if entry.seq in self._timed_out else self._outcome
         exchange.signal = self._signal
         exchange.method, exchange.target, exchange.version = entry.method, entry.target, entry.version
-        exchange.client_ip, exchange.client_port = entry.client
         parent = parse_traceparent(entry.trace)
         if parent is not None:
             exchange.trace_id, exchange.parent_id = parent
-        exchange.request_id = entry.request_id or self._origin.access_id(exchange.seq)
+        exchange.request_id = entry.request_id or exchange.id
         return exchange
 
 
 class AccessEncoders:
     """Encoders of access records for dead workers, by configuration.
 
-    :param apply: applies a configuration's worker's half in this process (its loggers are used for nothing else).
+    A configuration's worker's half is applied in this process, whose loggers are used for nothing else.
     """
 
     def __init__(self) -> None:
         self._applied: object = None
 
-    def encoder(self, data: dict[str, Any], sinks: Mapping[str, int], origin: Origin) -> Encode:
-        """The access record's encoder of a worker with this configuration, under the worker's own origin."""
+    def encoder(
+        self,
+        data: dict[str, Any],
+        sinks: Mapping[str, int],
+        origin: Origin,
+        segment: Segment,
+        is_defined: Callable[[int], bool],
+    ) -> Encode:
+        """The access record's encoder of a worker with this configuration, under the worker's own origin.
+
+        :param segment: the worker's.
+        :param is_defined: whether there is a handler of this number.
+        """
         # Imported here: nothing of this is needed as long as no worker dies with a request in flight.
+        from logserve.logs.access import attached
         from logserve.logs.access.plan import AccessPlan
         from logserve.logs.config import LoggingConfig, configure_worker
 
         if self._applied is not data:
             configure_worker(LoggingConfig.of(data), sinks)
             self._applied = data
-        plan = AccessPlan.of(logging.getLogger("logserve.access"), origin)
-        return plan.frames
+        configured = AccessPlan.of(logging.getLogger("logserve.access"), origin).frames
+        lines = [line for line in attached.read(segment) if is_defined(line[0])]
+        if not lines:
+            return configured
+        besides = attached.encoder(lines, origin)
+        return lambda exchange: [*configured(exchange), *besides(exchange)]

@@ -41,7 +41,7 @@ class State(Enum):
     CLOSED = auto()
 
 
-_HEAD = State.HEAD
+_HEAD, _BODY, _CLOSED = State
 _END_OF_MESSAGE = EndOfMessage()
 
 
@@ -67,7 +67,6 @@ class Connection:
 
     __slots__ = (
         "_body_left",
-        "_buffer",
         "_chunks",
         "_empty_lines",
         "_eof",
@@ -80,7 +79,9 @@ class Connection:
         "_scan",
         "_state",
         "_tail",
+        "ended",
         "partial",
+        "unread",
     )
 
     def __init__(self, limits: Limits) -> None:
@@ -88,9 +89,11 @@ class Connection:
         # A head no longer than this keeps every limit but the number of fields; 0 is no limit.
         self._quick = min(limit for limit in (limits.request_line, limits.field_size, limits.head) if limit)
         self._state = _HEAD
-        self._buffer = b""
-        self._offset = 0  # where in the buffer the next byte to look at stands
-        self._eof = False
+        self.unread = b""
+        """What was received last; empty for sure after a head that ended it. Else `buffered` knows what is left."""
+        self._offset = 0  # where in it the next byte to look at stands
+        self.ended = False
+        """Whether the client has ended its input."""
         self._scan: HeadScan | None = None  # for a head that takes several reads, or is large
         self._empty_lines = 0
         self._parser = httptools.HttpRequestParser(None)  # without callbacks: it only validates
@@ -104,15 +107,10 @@ class Connection:
 
     def receive(self, data: bytes) -> None:
         """Take bytes from the client; b"" is the end of its input."""
-        if self._state is State.CLOSED:
-            self._eof = self._eof or not data
-        elif not data:
-            self._eof = True
-        elif self._offset == len(self._buffer):
-            self._buffer = data
-            self._offset = 0
-        else:
-            self._buffer = self._buffer[self._offset :] + data
+        if not data:
+            self.ended = True
+        elif self._state is not _CLOSED:
+            self.unread = self.unread[self._offset :] + data if self.unread else data
             self._offset = 0
 
     def next_event(self) -> Request | Data | EndOfMessage | None:
@@ -124,7 +122,7 @@ class Connection:
         try:
             if self._state is _HEAD:
                 return self._next_request()
-            if self._state is State.BODY:
+            if self._state is _BODY:
                 return self._next_body_event()
         except RemoteProtocolError:
             self.partial = self._known()
@@ -134,8 +132,8 @@ class Connection:
 
     def close(self) -> None:
         """Read no more: what is buffered and what still comes is dropped."""
-        self._state = State.CLOSED
-        self._buffer = b""
+        self._state = _CLOSED
+        self.unread = b""
         self._offset = 0
         self._request = None
         self._chunks = None
@@ -143,7 +141,7 @@ class Connection:
 
     def time_out(self) -> RemoteProtocolError:
         """End a request that did not arrive in time; the error to answer with (408). Sets `partial`."""
-        rule = rules.BODY_TIMEOUT if self._state is State.BODY else rules.HEADER_TIMEOUT
+        rule = rules.BODY_TIMEOUT if self._state is _BODY else rules.HEADER_TIMEOUT
         self.partial = self._known()
         self.close()
         return rule.error()
@@ -161,31 +159,30 @@ class Connection:
     @property
     def in_body(self) -> bool:
         """Whether a body's end has not been given out yet."""
-        return self._state is State.BODY
+        return self._state is _BODY
 
     @property
     def closed(self) -> bool:
         """Whether nothing is read any more: after an error, or after the last request that the client sends."""
-        return self._state is State.CLOSED
+        return self._state is _CLOSED
 
     @property
     def at_eof(self) -> bool:
         """Whether the client has ended its input and no byte of it waits."""
-        return self._eof and not self.buffered
+        return self.ended and not self.buffered
 
     @property
     def buffered(self) -> bool:
         """Whether bytes wait that next_event() has not turned into an event; empty lines between requests
         are dropped and do not count."""
-        if self._offset == len(self._buffer):
+        if self._offset == len(self.unread):
             return False
-        if self._state is _HEAD and self._buffer.startswith(b"\r\n", self._offset):
+        if self._state is _HEAD and self.unread.startswith(b"\r\n", self._offset):
             self._skip_empty_lines()
-        return self._offset < len(self._buffer)
+        return self._offset < len(self.unread)
 
     def _next_request(self) -> Request | None:
-        buffer = self._buffer
-        start = self._offset
+        buffer, start = self.unread, self._offset
         end = buffer.find(b"\r\n\r\n", start) + 4
         if end < 4:
             return self._incomplete_head()
@@ -196,11 +193,14 @@ class Connection:
             self._scan.advance(buffer, start)
             self._scan = None
         head = buffer if not start and end == len(buffer) else buffer[start:end]
-        if self._last is not None and self._scan is None:
+        if self._last is not None:
             request = repeat_head(head, self._last, self._tail)
             if request is not None:
-                self._offset = end
-                self._empty_lines = 0
+                if head is buffer:
+                    self.unread = b""
+                    self._empty_lines = 0
+                else:
+                    self._consume(end)
                 if not request.keep_alive:
                     self.close()
                 return request
@@ -210,8 +210,7 @@ class Connection:
             if head.startswith(b"\r\n"):
                 return self._after_empty_lines()
             raise explain(head, self._limits, str(unusual)) from None
-        self._offset = end
-        self._empty_lines = 0
+        self._consume(end)
         self._last = None
         if request.repeatable and len(head) <= REPEAT_MAX:
             self._last, self._tail = request, head[head.find(b"\r\n") :]
@@ -221,31 +220,39 @@ class Connection:
             self.close()
         return request
 
+    def _consume(self, end: int) -> None:
+        """A head ends there; what stands behind it is unread."""
+        if end == len(self.unread):
+            self.unread, self._offset = b"", 0
+        else:
+            self._offset = end
+        self._empty_lines = 0
+
     def _skip_empty_lines(self) -> None:
         """Skip what old clients send after a body (RFC 9112 2.2), as far as its bound lets."""
-        while self._empty_lines < EMPTY_LINES_MAX and self._buffer.startswith(b"\r\n", self._offset):
+        while self._empty_lines < EMPTY_LINES_MAX and self.unread.startswith(b"\r\n", self._offset):
             self._empty_lines += 1
             self._offset += 2
 
     def _after_empty_lines(self) -> Request | None:
         self._skip_empty_lines()
-        if self._buffer.startswith(b"\r\n", self._offset):
+        if self.unread.startswith(b"\r\n", self._offset):
             raise rules.EMPTY_LINES.error(f"more than {EMPTY_LINES_MAX}")
         return self._next_request()
 
     def _incomplete_head(self) -> Request | None:
         """Check what there is of a head, so that a bad one is refused before its end comes (or does not)."""
-        if self._buffer.startswith(b"\r\n", self._offset):
+        if self.unread.startswith(b"\r\n", self._offset):
             return self._after_empty_lines()
-        if self._offset < len(self._buffer):
+        if self._offset < len(self.unread):
             self._scan = self._scan or HeadScan(self._limits)
-            self._scan.advance(self._buffer, self._offset)
-            if self._eof:
+            self._scan.advance(self.unread, self._offset)
+            if self.ended:
                 raise _client_closed()
         return None
 
     def _begin_body(self, request: Request) -> None:
-        self._state = State.BODY
+        self._state = _BODY
         self._request = request
         if request.chunked:
             self._chunks = ChunkedDecoder(self._limits)
@@ -255,10 +262,10 @@ class Connection:
 
     def _next_body_event(self) -> Data | EndOfMessage | None:
         if self._chunks is not None:
-            data, self._offset = self._chunks.decode(self._buffer, self._offset)
+            data, self._offset = self._chunks.decode(self.unread, self._offset)
             ended = self._chunks.ended
         else:
-            data = self._buffer[self._offset : self._offset + self._body_left]
+            data = self.unread[self._offset : self._offset + self._body_left]
             self._offset += len(data)
             self._body_left -= len(data)
             ended = not data and not self._body_left
@@ -266,7 +273,7 @@ class Connection:
             return Data(data)
         if ended:
             return self._end_body()
-        if self._eof:
+        if self.ended:
             raise _client_closed()
         return None
 
@@ -287,7 +294,7 @@ class Connection:
             line = self._request.head.partition(b"\r\n")[0]
         else:
             start = self._offset
-            line = self._buffer[start : start + PARTIAL_LINE_MAX].partition(b"\n")[0].removesuffix(b"\r")
+            line = self.unread[start : start + PARTIAL_LINE_MAX].partition(b"\n")[0].removesuffix(b"\r")
         return Partial(line.decode("latin-1"), self._request)
 
 

@@ -78,10 +78,14 @@ _COMMON_NAMES = [
 ]
 
 CACHE_MAX = 1024
-"""Entries that each cache of this module holds at most; when full it learns no more."""
+"""Entries that each cache of this module holds at most; a full one learns no more, that of the request lines is
+emptied."""
 
 CACHED_LENGTH_MAX = 64
 """Characters of the longest entry that is worth its memory."""
+
+CACHED_LINE_MAX = 256
+"""Bytes of the longest request line that is worth it."""
 
 
 class Unusual(Exception):  # noqa: N818 - not an error: a detour
@@ -96,6 +100,8 @@ def cgi_name(name: str) -> str:
 _cgi_names = {
     spelling: cgi_name(name) for name in _COMMON_NAMES for spelling in (name, name.lower(), name.title())
 }
+_plain_lines: dict[bytes, tuple[str, str, str, str]] = {}
+"""Method, target, path and query of request lines in origin form that were found good."""
 _methods = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT"}
 _good_hosts: set[str] = set()
 _connection_options: dict[str, tuple[bool, bool]] = {}
@@ -123,6 +129,8 @@ class Request:
     is latin-1 (PEP 3333)."""
     head: bytes
     """From the method to the empty line, included."""
+    line: bytes
+    """The request line, without its CR LF."""
     keep_alive: bool = True
     """Whether the client's version and Connection options let the connection persist (RFC 9112 9.3)."""
     expect_continue: bool = False
@@ -184,6 +192,7 @@ def parse_head(raw: bytes, parser: httptools.HttpRequestParser, limits: head.Lim
     if "#" in target or len(lines) - 1 > limits.fields > 0:
         raise Unusual
     request.head = raw
+    request.line = raw[: raw.find(b"\r\n")]
     request.method = method
     request.target = target
     # All ASCII white space but these two has been refused, so the quicker strip() is right where all is ASCII.
@@ -231,17 +240,15 @@ def repeat_head(raw: bytes, last: Request, tail: bytes) -> Request | None:
     :param last: the request before it, `repeatable`.
     :param tail: its head from the end of the request line on.
     """
-    end = raw.find(b"\r\n")
-    if end + len(tail) != len(raw) or not raw.endswith(tail):
+    if not raw.endswith(tail):
         return None
-    line = _PLAIN_LINE.fullmatch(raw[:end].decode("latin-1"))
-    if line is None:
+    line = raw[: -len(tail)]
+    parts = _plain_lines.get(line) or _learn_line(line)
+    if parts is None:
         return None
     request = Request()
-    request.method, request.target, request.path, query = line.groups()
-    if request.method not in _methods or request.method == "CONNECT":
-        return None
-    request.query = query or ""
+    request.method, request.target, request.path, request.query = parts
+    request.line = line
     request.fields = last.fields
     request.keep_alive = last.keep_alive
     request.head = raw
@@ -287,6 +294,19 @@ def _read_fields(lines: list[str]) -> dict[str, str]:
             fields[key] += ("; " if key == "HTTP_COOKIE" else ",") + value
     fields.pop("", None)
     return fields
+
+
+def _learn_line(line: bytes) -> tuple[str, str, str, str] | None:
+    """The parts of a request line not seen yet, if it is a plain one; many a target is asked for again."""
+    match = _PLAIN_LINE.fullmatch(line.decode("latin-1"))
+    if match is None or match[1] not in _methods or match[1] == "CONNECT":
+        return None
+    parts = (match[1], match[2], match[3], match[4] or "")
+    if len(line) <= CACHED_LINE_MAX:
+        if len(_plain_lines) >= CACHE_MAX:
+            _plain_lines.clear()
+        _plain_lines[line] = parts
+    return parts
 
 
 def _learn_method(method: str) -> None:

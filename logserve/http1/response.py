@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from email.utils import formatdate
 from enum import Enum, auto
 from http import HTTPStatus
+from typing import NamedTuple
 from wsgiref.util import is_hop_by_hop
 
 from logserve.errors import LocalProtocolError
@@ -39,6 +40,11 @@ _PLAIN = Kind.PLAIN
 _CONTENT_LENGTH = Kind.CONTENT_LENGTH
 _KINDS = {"content-length": Kind.CONTENT_LENGTH, "date": Kind.DATE, "server": Kind.SERVER}
 
+HEADS_MAX = 128
+"""Heads that are remembered at most; one more, and all are forgotten."""
+HEAD_LENGTH_MAX = 512
+"""Bytes of the longest head that is worth its memory."""
+
 _names: dict[str, Kind] = {}
 _statuses: dict[str, tuple[int, str]] = {}
 
@@ -66,6 +72,21 @@ class ResponseFraming:
         """Whether the connection ends with this answer."""
 
 
+class _Head(NamedTuple):
+    """What the application's status and headers make of a head."""
+
+    lines: bytes
+    framing: ResponseFraming
+    date: bool
+    """Whether the application sent a Date of its own."""
+    server: bool
+    """Whether it sent a Server of its own."""
+
+
+_heads: dict[tuple[object, ...], _Head] = {}
+"""By all that a head depends on; most answers of an application are alike."""
+
+
 def begin_response(
     request: Request | None,
     status: str,
@@ -84,6 +105,27 @@ def begin_response(
     :param known_length: the body's bytes, where all of it is there already; announced if `headers` do not.
     :raises LocalProtocolError: status or headers are not as PEP 3333 asks.
     """
+    try:
+        key = (status, request and (request.method, request.version), keep_alive, known_length, *headers)
+        made = _heads.get(key)
+    except TypeError:  # no headers at all, or one that is no tuple
+        raise _bad_types(status, headers) from None
+    if made is None:
+        made = _make_head(request, status, headers, keep_alive, known_length)
+        if len(made.lines) <= HEAD_LENGTH_MAX:
+            if len(_heads) >= HEADS_MAX:
+                _heads.clear()
+            _heads[key] = made
+    if made.date or made.server:
+        own = _own_lines(made.date, made.server)
+    else:
+        own = _date_and_server if int(time.time()) == _second else _renew_date()
+    return b"".join((made.lines, own, extra, b"\r\n")), made.framing
+
+
+def _make_head(
+    request: Request | None, status: str, headers: Headers, keep_alive: bool, known_length: int | None
+) -> _Head:
     length: int | None = None
     date = server = False
     try:
@@ -109,14 +151,9 @@ def begin_response(
     framing, framing_line = _frame(request, code, length, keep_alive)
     parts.append(framing_line)
     try:
-        head = "".join(parts).encode("latin-1")
+        return _Head("".join(parts).encode("latin-1"), framing, date, server)
     except UnicodeEncodeError as error:
         raise _not_latin_1(error) from None
-    if date or server:
-        own = _own_lines(date, server)
-    else:
-        own = _date_and_server if int(time.time()) == _second else _renew_date()
-    return b"".join((head, own, extra, b"\r\n")), framing
 
 
 def encode_chunk(data: bytes) -> bytes:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import functools
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
 from random import SystemRandom
 from typing import Any, Final, NamedTuple
 
 from logserve.logs.access.exchange import Exchange
+from logserve.shm.layout import MAX_ID_TEXT
 
 _current: Final[ContextVar[Exchange | None]] = ContextVar("logserve_exchange", default=None)
 
@@ -23,8 +24,8 @@ IDS: Final = "_logserve_ids"
 Ids = tuple[str, str, str, str]
 """A record's request id, trace id, span id and event id; empty where it has none."""
 
-MAX_REQUEST_ID: Final = 128
-"""Characters of the longest request id that is taken from a client."""
+MAX_REQUEST_ID: Final = MAX_ID_TEXT
+"""Characters of the longest request id that is taken from a client: what a request's scoreboard entry holds."""
 
 # Letters, digits and the marks of UUID, ULID, base64, URL-safe and AWS trace ids: no blank, quote, backslash,
 # comma, semicolon or bracket, so that an id can neither end nor forge a field in any format or header.
@@ -66,14 +67,11 @@ def new_span_id() -> str:
     return f"{_random_bits(64) or 1:016x}"
 
 
-def set_current(exchange: Exchange | None) -> Token[Exchange | None]:
-    """Make `exchange` the current request of this context; None ends it."""
-    return _current.set(exchange)
+set_current: Final[Callable[[Exchange | None], Token[Exchange | None]]] = _current.set
+"""Make an exchange the current request of this context; None ends it."""
 
-
-def current_exchange() -> Exchange | None:
-    """The exchange of the request that this code runs for."""
-    return _current.get()
+current_exchange: Final[Callable[[], Exchange | None]] = _current.get
+"""The exchange of the request that this code runs for."""
 
 
 def add_ids(fields: dict[str, Any], exchange: Exchange | None, event_id: str = "") -> None:

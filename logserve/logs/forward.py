@@ -224,7 +224,7 @@ def stamp(record: logging.LogRecord) -> None:
         return
     own = fields.get(EXCHANGE)
     if isinstance(own, Exchange):
-        add_ids(fields, own, own.origin.access_id(own.seq))
+        add_ids(fields, own, own.id)
     elif known is not None:  # made during a request, whichever this thread serves now
         fields[IDS] = (*known[:3], event_id := runtime.record_id())
         fields.setdefault("event_id", event_id)

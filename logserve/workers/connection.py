@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 from logserve import http1
 from logserve.errors import RemoteProtocolError
-from logserve.logs.access.exchange import Exchange
+from logserve.logs.access.exchange import Ends, Exchange
 from logserve.logs.access.outcome import Outcome
 from logserve.shm import layout as at
 from logserve.workers.deadlines import Deadlines
@@ -39,6 +39,10 @@ class State(IntEnum):
     SENDING = 2
     LINGERING = 3
     CLOSED = 4
+
+
+# Bound once: a look at a member of an Enum class takes as long as four at a variable.
+READING, CALLING, SENDING, LINGERING, CLOSED = State
 
 
 class Undeliverable(ConnectionError):  # noqa: N818 - what it is, not an error of ours
@@ -114,6 +118,7 @@ class Connection:
         "body",
         "discarded",
         "ended",
+        "ends",
         "entry",
         "environ",
         "exchange",
@@ -125,7 +130,6 @@ class Connection:
         "mask",
         "outgoing",
         "overhead",
-        "peer",
         "peer_text",
         "policy",
         "request",
@@ -135,7 +139,6 @@ class Connection:
         "send_timeout",
         "sent",
         "serial",
-        "server",
         "sock",
         "state",
         "timer",
@@ -150,8 +153,7 @@ class Connection:
         *,
         serial: int,
         entry: int,
-        peer: tuple[str, int],
-        server: tuple[str, int],
+        ends: Ends,
         environ: dict[str, Any],
         policy: KeepPolicy,
         response_spool: int,
@@ -163,14 +165,13 @@ class Connection:
         self.serial = serial
         self.entry = entry
         """Word index of the scoreboard entry of the request under way."""
-        self.peer = peer
-        self.peer_text = f"{peer[0]} {peer[1]}".encode()[: at.MAX_PEER_TEXT]
-        self.server = server
+        self.ends = ends
+        self.peer_text = f"{ends.client_ip} {ends.client_port}".encode()[: at.MAX_PEER_TEXT]
         self.environ = environ
         self.policy = policy
         self.response_spool = response_spool
         self.send_timeout = send_timeout
-        self.state = State.READING
+        self.state = READING
         self.mask = 0
         """What the poller watches the socket for; 0 while it is not registered."""
         self.requests = 0
@@ -206,7 +207,7 @@ class Connection:
 
         Requests that were read ahead are always answered.
         """
-        return bool(self.waiting) or (self.policy.may_keep() and not self.http.at_eof)
+        return bool(self.waiting) or (self.policy.may_keep() and not (self.http.ended and self.http.at_eof))
 
     def write(self, data: bytes, body: int, /) -> None:
         """Send now what the kernel takes, keep the rest.
@@ -331,7 +332,7 @@ class Connection:
 
     def release(self) -> None:
         """Close the socket and everything that the connection holds."""
-        self.state = State.CLOSED
+        self.state = CLOSED
         if self.body is not None:
             self.body.close()
             self.body = None

@@ -15,11 +15,21 @@ from typing import Any, Final
 
 from logserve import http1
 from logserve.errors import RemoteProtocolError
+from logserve.http1.request import Data, Request
 from logserve.http1.response import CONTINUE
+from logserve.logs.access.exchange import Ends
 from logserve.shm import layout as at
 from logserve.shm.layout import Phase
 from logserve.shm.segment import Roster
-from logserve.workers.connection import Connection, KeepPolicy, State, Waiting
+from logserve.workers.connection import (
+    CALLING,
+    LINGERING,
+    READING,
+    SENDING,
+    Connection,
+    KeepPolicy,
+    Waiting,
+)
 from logserve.workers.deadlines import Deadlines
 from logserve.workers.ledger import BODY, QUEUED, Ledger
 from logserve.workers.limits import WorkerLimits
@@ -28,6 +38,8 @@ from logserve.workers.runner import Runner
 from logserve.workers.serve import Server
 from logserve.wsgi.body import BodyBuffer
 from logserve.wsgi.environ import connection_environ
+
+_monotonic = time.monotonic
 
 RECEIVE_SIZE: Final = 65536
 LINGER_SECONDS: Final = 2.0
@@ -63,6 +75,7 @@ class Conversations:
         self._server = server
         self._ledger = ledger
         self._runner = runner
+        self._inline = runner.inline
         self._policy = policy
         self._environ = environ
         self._limits = limits
@@ -86,20 +99,22 @@ class Conversations:
         self._sends: Deadlines[Connection] = Deadlines(limits.send_timeout)
         self._lingers: Deadlines[Connection] = Deadlines(LINGER_SECONDS)
         self._last_chances: Deadlines[Connection] = Deadlines(LAST_CHANCE)
+        self._resting = self._idle
+        """Which deadlines a connection has between two requests."""
 
     def ready(self, connection: Connection) -> None:
         """Its socket can be read or written, or has hung up."""
         state = connection.state
-        if state is State.READING:
+        if state is READING:
             self._read(connection)
-        elif state is State.SENDING:
+        elif state is SENDING:
             if self._server.resume(connection):
                 self._time(connection, self._sends)
             if connection.exchange is None and self._settle(connection):
                 self._advance(connection)
-        elif state is State.LINGERING:
+        elif state is LINGERING:
             self._discard(connection)
-        elif state is State.CALLING:
+        elif state is CALLING:
             self._watch(connection, 0)  # its call is under way in a thread: what it sends now can wait
 
     def _watch(self, connection: Connection, mask: int) -> None:
@@ -118,7 +133,7 @@ class Conversations:
         """Give a connection this deadline, in place of the one that it had, from `since` or from now."""
         if connection.timer is not None and connection.timer is not deadlines:
             connection.timer.cancel(connection)
-        deadlines.start(connection, since or time.monotonic())
+        deadlines.start(connection, since or _monotonic())
         connection.timer = deadlines
 
     @staticmethod
@@ -173,8 +188,7 @@ class Conversations:
             http1.Connection(self._http_limits),
             serial=self._serial,
             entry=self._ledger.open(),
-            peer=peer,
-            server=server,
+            ends=Ends(*peer, *server),
             environ=connection_environ(self._environ, peer, server),
             policy=self._policy,
             response_spool=self._limits.response_spool,
@@ -184,7 +198,7 @@ class Conversations:
         self._words[self._row + at.R_CONNECTIONS] = self._places_taken()
         self._time(connection, self._heads)
         self._read(connection)
-        if connection.state is State.READING and not connection.mask:
+        if connection.state is READING and not connection.mask:
             self._watch(connection, READ)
 
     # -- requests come
@@ -224,7 +238,7 @@ class Conversations:
         """Read on: have what is complete answered, until a call is under way or more bytes are needed."""
         while not self.ending:
             try:
-                complete = self._next_waiting(connection) or self._parse(connection)
+                complete = (connection.waiting and self._next_waiting(connection)) or self._parse(connection)
             except RemoteProtocolError as error:
                 self._broken(connection, error)
                 return
@@ -235,10 +249,10 @@ class Conversations:
             if not complete:
                 self._await_more(connection)
                 return
-            if connection.http.buffered and not connection.waiting:
+            if connection.http.unread and connection.http.buffered and not connection.waiting:
                 self._look_ahead(connection)
-            connection.state = State.CALLING
-            if not self._runner.inline:
+            connection.state = CALLING
+            if not self._inline:
                 self._untime(connection)
             if not self._runner.start(connection) or not self._settle(connection):
                 return
@@ -250,7 +264,7 @@ class Conversations:
         :raises OSError: its body could not be kept.
         """
         while (event := connection.http.next_event()) is not None:
-            if type(event) is http1.Request:
+            if type(event) is Request:
                 if not event.has_body:
                     self._server.head_complete(connection, event, QUEUED)
                     return True
@@ -258,7 +272,7 @@ class Conversations:
                 connection.body = BodyBuffer(self._limits.body_spool)
                 if event.expect_continue:
                     self._send_continue(connection)
-            elif type(event) is http1.Data:
+            elif type(event) is Data:
                 assert connection.body is not None
                 connection.body.append(event.data)
             else:
@@ -340,12 +354,12 @@ class Conversations:
     def _settle(self, connection: Connection) -> bool:
         """After a call or a send: go on with the connection; True when a next request's bytes wait."""
         if connection.exchange is not None:
-            connection.state = State.SENDING
+            connection.state = SENDING
             self._watch(connection, WRITE)
             self._time(connection, self._sends)
             return False
         self._served()
-        connection.state = State.READING
+        connection.state = READING
         if connection.ended:
             self._close(connection)
             return False
@@ -356,15 +370,20 @@ class Conversations:
             self._watch(connection, READ)
         if connection.waiting:
             return True
-        if connection.http.buffered:
+        if connection.http.unread and connection.http.buffered:
             connection.exchange = self._ledger.begin(connection)
             return True
         self._rest(connection)
         return False
 
     def _rest(self, connection: Connection) -> None:
-        self._tell_of_room()  # an idle connection is one that can go
-        self._time(connection, self._last_chances if self.winding_down else self._idle)
+        if self._full:
+            self._tell_of_room()  # an idle connection is one that can go
+        resting = self._resting
+        if connection.timer is resting:
+            resting.start(connection, _monotonic())
+        else:
+            self._time(connection, resting)
 
     # -- requests that fail
 
@@ -404,7 +423,7 @@ class Conversations:
         except OSError:
             self._close(connection)
             return
-        connection.state = State.LINGERING
+        connection.state = LINGERING
         if len(self._lingers) >= self._limits.connections and (oldest := self._lingers.oldest()) is not None:
             self._close(oldest)
         self._give_back_entry(connection)
@@ -475,8 +494,9 @@ class Conversations:
     def wind_down(self) -> None:
         """Idle connections get a last chance; what is under way is finished."""
         self.winding_down = True
+        self._resting = self._last_chances
         for connection in self.open.values():
-            if connection.state is State.READING and connection.exchange is None:
+            if connection.state is READING and connection.exchange is None:
                 self._time(connection, self._last_chances)
 
     def quit(self) -> None:
@@ -484,7 +504,7 @@ class Conversations:
         self.ending = True
         self._server.look_back(math.inf)
         for connection in list(self.open.values()):
-            if connection.state is State.CALLING:
+            if connection.state is CALLING:
                 continue  # its thread has it; the collector makes its record from its entry
             if connection.exchange is not None:
                 self._server.shut_down(connection)

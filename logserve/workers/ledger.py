@@ -40,6 +40,11 @@ _pack_begin = struct.Struct("=8Q").pack_into
 CUT: Final = "logserve.truncated"
 """The field that names what was left out of a record."""
 
+PREPARED: Final = at.E_PREPARED
+_LENGTHS: Final = at.E_LENGTHS
+_TEXT: Final = at.E_TEXT_OFFSET
+_MAX_LINE: Final = at.MAX_LINE_TEXT
+
 NONE: Final = int(Phase.NONE)
 HEADER: Final = int(Phase.HEADER)
 BODY: Final = int(Phase.BODY)
@@ -102,23 +107,18 @@ class Ledger:
         """Before the first byte of a request is read: set its entry."""
         now = _monotonic_ns()
         wall = now + self._wall_offset
-        seq = self._spare_seqs.pop() if self._spare_seqs else self._draw()
+        if self._spare_seqs:
+            seq = self._spare_seqs.pop()
+        else:
+            seq = self._next_seq
+            self._next_seq = seq + 1
         connection.requests += 1
-        exchange = Exchange(self._origin, seq, connection.serial, connection.requests, now, wall)
-        exchange.client_ip, exchange.client_port = connection.peer
-        exchange.server_address, exchange.server_port = connection.server
-        entry = connection.entry
+        serial, number, entry = connection.serial, connection.requests, connection.entry
+        exchange = Exchange(self._origin, seq, serial, number, now, wall, connection.ends)
         # While PHASE is NONE nobody looks, so the words need no stores of their own.
-        _pack_begin(
-            self._memory, entry * 8 + 8, 0, seq, now, wall, connection.serial, connection.requests, 0, 0
-        )
+        _pack_begin(self._memory, entry * 8 + 8, 0, seq, now, wall, serial, number, 0, 0)
         self._words[entry] = HEADER
         return exchange
-
-    def _draw(self) -> int:
-        seq = self._next_seq
-        self._next_seq = seq + 1
-        return seq
 
     def cancel(self, connection: Connection, exchange: Exchange) -> None:
         """No byte came after all: there was no request, and its number goes to the next one."""
@@ -135,8 +135,8 @@ class Ledger:
 
         `request_id` is empty for a minted one, which follows from the entry's seq. Too long texts are cut.
         """
-        if len(line) > at.MAX_LINE_TEXT:
-            line = line[: at.MAX_LINE_TEXT]
+        if len(line) > _MAX_LINE:
+            line = line[:_MAX_LINE]
         peer = connection.peer_text
         text = line + peer
         lengths = len(peer) << 32 | len(line)
@@ -145,9 +145,9 @@ class Ledger:
             text = line + trace + peer + request_id
             lengths |= len(request_id) << 48 | len(trace) << 16
         entry, words = connection.entry, self._words
-        start = entry * 8 + at.E_TEXT_OFFSET
+        start = entry * 8 + _TEXT
         self._memory[start : start + len(text)] = text
-        words[entry + at.E_LENGTHS] = lengths  # 0 since begin: a death in between leaves no text
+        words[entry + _LENGTHS] = lengths  # 0 since begin: a death in between leaves no text
         words[entry] = phase
 
     def phase(self, connection: Connection, phase: int) -> None:
@@ -175,7 +175,7 @@ class Ledger:
             try:
                 end = self._place(frames)
                 if end >= 0:
-                    words[entry + at.E_PREPARED] = end
+                    words[entry + PREPARED] = end
                     try:
                         sent = connection.sock.send(data)
                     except (BlockingIOError, InterruptedError):
@@ -184,7 +184,7 @@ class Ledger:
                         if sent == len(data):
                             producer.publish(end)
                             words[entry] = NONE
-                        words[entry + at.E_PREPARED] = 0
+                        words[entry + PREPARED] = 0
                     break
             finally:
                 producer.placing = False
@@ -206,10 +206,10 @@ class Ledger:
                 try:
                     end = self._place(frames)
                     if end >= 0:
-                        words[entry + at.E_PREPARED] = end
+                        words[entry + PREPARED] = end
                         producer.publish(end)
                         words[entry] = NONE
-                        words[entry + at.E_PREPARED] = 0
+                        words[entry + PREPARED] = 0
                         break
                 finally:
                     producer.placing = False
@@ -251,10 +251,9 @@ class Ledger:
 
     def _place(self, frames: Frames) -> int:
         """Place a record's frames behind one another; the position of the last one's end, -1 without room."""
-        producer = self._producer
-        end = producer.head
+        place, end = self._producer.place, self._producer.head
         for sink_kind, payload in frames:
-            end = producer.place(sink_kind, payload, end)
+            end = place(sink_kind, payload, end)
             if not end:
                 return -1
         return end

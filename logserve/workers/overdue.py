@@ -57,7 +57,7 @@ def tell(call: Call, now: float, timeout: float, stack: str) -> None:
         target=exchange.target,
         age=(time.monotonic_ns() - exchange.begin) / 1e9,
         phase=Phase.APPLICATION.name.lower(),
-        client=exchange.client_ip,
+        client=exchange.ends.client_ip,
     )
     set_current(exchange)
     try:

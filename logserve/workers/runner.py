@@ -25,6 +25,10 @@ SLOW_CALL: Final = 2_000_000
 """Nanoseconds. A kept connection's next request waits for whatever its worker does by then; where calls take longer
 than this, a new connection, which goes to a free worker, is the shorter way."""
 
+LONG_CALL: Final = 10_000_000
+"""Nanoseconds. After a longer one the arbiter is told that the worker lives; else once a turn of the loop will do, which
+answers at most :data:`~logserve.workers.poller.MAX_EVENTS` connections, unless they pipeline."""
+
 DECAY: Final = 0.95
 """How fast a slow call is forgotten: 100 ms after about 80 fast ones. A worker that has not answered anything counts
 as slow, until about 120 calls have shown that it is not."""
@@ -116,7 +120,8 @@ class InlineRunner:
     def start(self, connection: Connection, /) -> bool:
         """See :class:`Runner`."""
         took = self._server.call(connection)
-        self._keeping.beat()
+        if took > LONG_CALL or connection.waiting:
+            self._keeping.beat()
         self._keeping.called(took)
         return True
 

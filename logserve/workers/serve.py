@@ -29,6 +29,8 @@ from logserve.wsgi.response import Response
 from logserve.wsgi.traceback import application_frames
 
 _monotonic_ns = time.monotonic_ns
+# Bound once: a look at a member of an Enum class takes as long as four at a variable.
+_IN_APPLICATION, _IN_SENDING = Phase.APPLICATION, Phase.SENDING
 log = logging.getLogger("logserve.error")
 
 
@@ -70,18 +72,21 @@ class Server:
         exchange = connection.exchange
         assert exchange is not None
         connection.request = request
-        fields = request.fields
         exchange.method = request.method
         exchange.target = request.target
         exchange.version = request.version
-        exchange.fields = fields
+        exchange.fields = fields = request.fields
         trace = fields.get("HTTP_TRACEPARENT", "")
         given = fields.get(self._id_field, "")
+        if not trace and not given:
+            exchange.request_id = exchange.id
+            self.ledger.describe(connection, request.line, b"", b"", phase)
+            return
         minted = identify(exchange, given, trace)
         self.ledger.describe(
             connection,
-            request.head[: request.head.find(b"\r\n")],
-            trace.encode("latin-1") if trace else b"",
+            request.line,
+            trace.encode("latin-1"),
             b"" if minted else given.encode("latin-1"),
             phase,
         )
@@ -113,7 +118,7 @@ class Server:
             environ["wsgi.input"] = body.open()
         environ["wsgi.early_hints"] = response.early_hints
         exchange.environ = environ
-        exchange.phase = Phase.APPLICATION
+        exchange.phase = _IN_APPLICATION
         set_current(exchange)
         self.ledger.phase(connection, APPLICATION)
         exchange.called = called = _monotonic_ns()
@@ -136,16 +141,17 @@ class Server:
         return returned - called
 
     def _id_line(self, exchange: Exchange) -> bytes:
-        return self._id_prefix + exchange.request_id.encode("latin-1") + b"\r\n"
+        return b"%b%b\r\n" % (self._id_prefix, exchange.request_id.encode())
 
     def _answered(self, connection: Connection, exchange: Exchange, response: Response, last: bytes) -> None:
         assert response.framing is not None
-        exchange.status = response.framing.status
+        exchange.status = status = response.framing.status
         exchange.response_headers = response.headers
         exchange.body_sent = response.written
-        exchange.phase = Phase.SENDING
+        exchange.phase = _IN_SENDING
         if response.outcome is None:
-            exchange.outcome = outcome_of(exchange.status)
+            if status >= 400:
+                exchange.outcome = outcome_of(status)
         else:
             exchange.outcome = response.outcome
             log.error("%s", response.problem, extra={"event.reason": response.outcome.value})
@@ -179,7 +185,7 @@ class Server:
         if not started or response.framing is None:
             self.send_error(connection, 503 if stopped else 500, "shutdown" if stopped else "app_raised")
             return
-        exchange.phase = Phase.SENDING
+        exchange.phase = _IN_SENDING
         exchange.body_sent = self._body_sent(connection)
         self.abort(connection)
 
@@ -276,7 +282,7 @@ class Server:
         exchange.outcome = why.outcome
         exchange.reason = why.reason
         exchange.body_sent = self._body_sent(connection)
-        exchange.phase = Phase.SENDING
+        exchange.phase = _IN_SENDING
         if not connection.sent:
             exchange.status = 0  # nothing of the answer went out
         sentence = f"{why}: {exchange.method} {redact.active().url(exchange.target)}"
@@ -383,7 +389,7 @@ def identify(exchange: Exchange, given: str, traceparent: str) -> bool:
     if given and well_formed_request_id(given):
         exchange.request_id = given
         return False
-    exchange.request_id = exchange.origin.access_id(exchange.seq)
+    exchange.request_id = exchange.id
     return True
 
 

@@ -7,7 +7,7 @@ to stand before they are sent. Where the body is a list, the last bytes are all 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -46,35 +46,25 @@ class Response:
     :param extra: ready-made header lines that every response gets, such as the request id's.
     """
 
-    __slots__ = (
-        "extra",
-        "framing",
-        "headers",
-        "keep_alive",
-        "outcome",
-        "problem",
-        "request",
-        "status",
-        "transport",
-        "written",
-    )
+    # No slots: what stands in the class costs nothing until a response sets it.
+
+    keep_alive: bool = False
+    """Whether the connection goes on after this response; known once the head is made."""
+    status: str | None = None
+    headers: Sequence[tuple[str, str]] = ()
+    framing: ResponseFraming | None = None
+    """None until the head is made: from then on the headers cannot change."""
+    written: int = 0
+    """Body bytes that the application gave, up to what may be sent."""
+    outcome: Outcome | None = None
+    """Set where the application broke a rule although the response went out."""
+    problem: str = ""
+    """A sentence for the error log where `outcome` is set."""
 
     def __init__(self, request: Request, transport: Transport, extra: bytes) -> None:
         self.request = request
         self.transport = transport
-        self.keep_alive = False
-        """Whether the connection goes on after this response; known once the head is made."""
         self.extra = extra
-        self.status: str | None = None
-        self.headers: Headers = []
-        self.framing: ResponseFraming | None = None
-        """None until the head is made: from then on the headers cannot change."""
-        self.written = 0
-        """Body bytes that the application gave, up to what may be sent."""
-        self.outcome: Outcome | None = None
-        """Set where the application broke a rule although the response went out."""
-        self.problem = ""
-        """A sentence for the error log where `outcome` is set."""
 
     # -- what the application calls
 
@@ -145,11 +135,15 @@ class Response:
         """The response to a body that is complete: with its length, unless the application named one."""
         if not isinstance(body, bytes):
             raise LocalProtocolError(f"the body must be bytes, the application gave {type(body).__name__}")
-        if self.framing is None:
-            # A HEAD request's empty body says nothing about the length of GET's.
-            head = self._begin(len(body) if body or self.request.method != "HEAD" else None)
-            return head + self._body(body) + self._end()
-        return self._body(body) + self._end()
+        if self.framing is not None:
+            return self._body(body) + self._end()
+        length = len(body)
+        # A HEAD request's empty body says nothing about the length of GET's.
+        head, framing = self._begin(length if length or self.request.method != "HEAD" else None)
+        if framing.has_body and framing.length == length:
+            self.written = length
+            return head + body
+        return head + self._body(body) + self._end()
 
     def _iterate(self, result: Iterable[bytes]) -> bytes:
         for chunk in result:
@@ -160,9 +154,7 @@ class Response:
         return self._end()
 
     def _file(self, fd: int, offset: int, count: int) -> bytes:
-        head = self._begin(count) if self.framing is None else b""
-        framing = self.framing
-        assert framing is not None
+        head, framing = (b"", self.framing) if self.framing is not None else self._begin(count)
         if framing.length is not None and count > framing.length - self.written:
             self._too_long(count)
             count = framing.length - self.written
@@ -178,27 +170,23 @@ class Response:
         self.transport.write_file(fd, offset, count)
         return b"\r\n" + self._end() if framing.chunked else self._end()
 
-    def _begin(self, length: int | None) -> bytes:
+    def _begin(self, length: int | None) -> tuple[bytes, ResponseFraming]:
         if self.status is None:
             raise LocalProtocolError(
                 "the application did not call start_response before its first body bytes"
             )
-        head, self.framing = begin_response(
-            self.request,
-            self.status,
-            self.headers,
-            self.request.keep_alive and self.transport.may_keep(),
-            self.extra,
-            length,
-        )
-        self.keep_alive = not self.framing.must_close
-        return head
+        request = self.request
+        keep = request.keep_alive and self.transport.may_keep()
+        made = begin_response(request, self.status, self.headers, keep, self.extra, length)
+        self.framing = made[1]
+        self.keep_alive = not made[1].must_close
+        return made
 
     def _frame(self, data: bytes) -> tuple[bytes, int]:
         """The head, if it has not gone out, and `data` as the framing wants it."""
         if not isinstance(data, bytes):
             raise LocalProtocolError(f"the body must be bytes, the application gave {type(data).__name__}")
-        head = self._begin(None) if self.framing is None else b""
+        head = self._begin(None)[0] if self.framing is None else b""
         before = self.written
         body = self._body(data)
         return head + body, self.written - before

@@ -31,10 +31,10 @@ def access(
     """Access records with these numbers."""
     lines = []
     for number in numbers:
-        exchange = ordinary()
-        exchange.origin, exchange.seq, exchange.outcome = origin, number, outcome
+        exchange = ordinary(origin, number)
+        exchange.outcome = outcome
         exchange.begin_wall = (BEGIN + number) * 1_000_000_000
-        exchange.request_id = request_id or origin.access_id(number)
+        exchange.request_id = request_id or exchange.id
         lines.append(FORMATTERS[layout].access_encoder(origin)(exchange))
     return lines
 

@@ -35,10 +35,7 @@ def test_the_encoders_code_is_compiled_once_for_all_workers(load_text: LoadText)
         lines = []
         for slot in range(3):
             origin = Origin(bytes(12), slot, 10 + slot, pid=1000 + slot)
-            exchange = ordinary()
-            exchange.origin = origin
-            exchange.request_id = origin.access_id(exchange.seq)
-            lines.append(formatter.access_encoder(origin)(exchange).decode())
+            lines.append(formatter.access_encoder(origin)(ordinary(origin)).decode())
         for slot, line in enumerate(lines):
             assert f'"pid":{1000 + slot}' in line
             assert f'"worker":{slot},' in line

@@ -13,7 +13,7 @@ import pytest
 
 import logserve
 from logserve.logs import adopt, runtime
-from logserve.logs.access.exchange import Exchange
+from logserve.logs.access.exchange import Ends, Exchange
 from logserve.logs.access.plan import AccessPlan, Frames
 from logserve.logs.forward import ForwardingHandler
 from logserve.shm.layout import Kind, frame_word
@@ -24,10 +24,9 @@ ACCESS = logging.getLogger("logserve.access")
 
 def exchange_of(ring: Ring, seq: int = 1) -> Exchange:
     now = time.monotonic_ns()
-    exchange = Exchange(ring.origin, seq, 1, seq, now, time.time_ns())
+    exchange = Exchange(ring.origin, seq, 1, seq, now, time.time_ns(), Ends("192.0.2.1", 5000))
     exchange.request_id = ring.origin.access_id(seq)
     exchange.method, exchange.target, exchange.version = "GET", "/path?q=1", "1.1"
-    exchange.client_ip, exchange.client_port = "192.0.2.1", 5000
     exchange.status, exchange.body_sent = 200, 12
     exchange.called = exchange.returned = exchange.end = now + 1000
     return exchange

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from logserve.logs.access.exchange import Exchange
+from logserve.logs.access.exchange import Ends, Exchange
 from logserve.logs.access.outcome import Outcome
 from logserve.logs.origin import Origin
 from logserve.shm.layout import Phase
@@ -14,10 +14,11 @@ from logserve.shm.layout import Phase
 ORIGIN = Origin(bytes(range(12)), 2, 7, pid=4711)
 
 
-def ordinary() -> Exchange:
+def ordinary(origin: Origin = ORIGIN, seq: int = 255) -> Exchange:
     """A GET that was answered."""
-    exchange = Exchange(ORIGIN, 255, 17, 3, 10**15, 1_795_558_726_123_456_789)
-    exchange.request_id = ORIGIN.access_id(255)
+    ends = Ends("192.0.2.1", 54321, "127.0.0.1", 8000)
+    exchange = Exchange(origin, seq, 17, 3, 10**15, 1_795_558_726_123_456_789, ends)
+    exchange.request_id = exchange.id
     exchange.method = "GET"
     exchange.target = "/items?page=2"
     exchange.version = "1.1"
@@ -26,8 +27,6 @@ def ordinary() -> Exchange:
         "HTTP_USER_AGENT": "Mozilla/5.0",
         "HTTP_REFERER": "http://a/b",
     }
-    exchange.client_ip, exchange.client_port = "192.0.2.1", 54321
-    exchange.server_address, exchange.server_port = "127.0.0.1", 8000
     exchange.status, exchange.body_sent = 200, 1234
     exchange.called = exchange.begin + 1000
     exchange.returned = exchange.called + 2_000_000
@@ -87,10 +86,16 @@ def field_names() -> st.SearchStrategy[str]:
 @st.composite
 def exchanges(draw: st.DrawFn) -> Exchange:
     """Any exchange, ordinary or not."""
-    exchange = ordinary()
+    ends = st.builds(
+        lambda client, server: Ends(*client, *server),
+        st.sampled_from([("", 0), ("::1", 80), ("10.0.0.1", 0)]),
+        st.sampled_from([("/run/a.sock", 0), ("::", 1)]),
+    )
+    usual = ordinary()
+    exchange = Exchange(ORIGIN, draw(st.integers(0, 2**40)), 17, 3, usual.begin, usual.begin_wall, draw(ends))
+    exchange.__dict__ = {**usual.__dict__, **exchange.__dict__}
     text = hostile_text()
-    exchange.seq = draw(st.integers(0, 2**40))
-    exchange.request_id = draw(st.one_of(st.just(ORIGIN.access_id(exchange.seq)), text))
+    exchange.request_id = draw(st.one_of(st.just(exchange.id), text))
     if draw(st.booleans()):
         exchange.trace_id, exchange.span_id, exchange.parent_id = "a" * 32, "b" * 16, "c" * 16
     exchange.method = draw(st.one_of(st.sampled_from(["GET", "POST", ""]), text))
@@ -99,8 +104,6 @@ def exchanges(draw: st.DrawFn) -> Exchange:
     exchange.fields = draw(
         st.dictionaries(st.sampled_from(["HTTP_USER_AGENT", "HTTP_REFERER", "HTTP_X_ANY"]), text)
     )
-    exchange.client_ip, exchange.client_port = draw(st.sampled_from([("", 0), ("::1", 80), ("10.0.0.1", 0)]))
-    exchange.server_address, exchange.server_port = draw(st.sampled_from([("/run/a.sock", 0), ("::", 1)]))
     exchange.status = draw(st.sampled_from([0, 200, 404, 500]))
     exchange.body_received = draw(st.integers(0, 2**40))
     exchange.called = draw(st.sampled_from([0, exchange.begin + 1]))

@@ -18,6 +18,7 @@ import pytest
 from logserve import ECSFormatter, http1
 from logserve.collector.batch import RingReader
 from logserve.collector.recover import Encode, Finisher
+from logserve.logs.access.exchange import Ends
 from logserve.logs.access.plan import AccessPlan
 from logserve.logs.forward import ForwardingHandler
 from logserve.logs.origin import Origin
@@ -80,8 +81,7 @@ def serve(segment: Segment, sock: socket.socket, plan: AccessPlan, kill_at: int)
         http1.Connection(http1.Limits()),
         serial=1,
         entry=ledger.open(),
-        peer=("127.0.0.1", 9),
-        server=("127.0.0.1", 80),
+        ends=Ends("127.0.0.1", 9, "127.0.0.1", 80),
         environ={},
         policy=Keep(),
         response_spool=0,

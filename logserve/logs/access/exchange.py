@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from logserve.logs.access.outcome import Outcome
 from logserve.logs.origin import Origin
 from logserve.shm.layout import Phase
 
 NO_FIELDS: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class Ends(NamedTuple):
+    """The two ends of a connection; empty and 0 for what a unix socket does not have."""
+
+    client_ip: str = ""
+    client_port: int = 0
+    server_address: str = ""
+    """The listener's address, or the path of its unix socket."""
+    server_port: int = 0
+
+
+NO_ENDS: Final = Ends()
 
 
 class Exchange:
@@ -34,8 +47,10 @@ class Exchange:
     """Serial of the connection in its worker, from 1."""
     number: int
     """Number of the request in its connection, from 1."""
+    id: str
+    """``origin.access_id(seq)``: the record's ``event.id``."""
     request_id: str = ""
-    """The client's, if it sent a well-formed one, else ``origin.access_id(seq)``."""
+    """The client's, if it sent a well-formed one, else `id`."""
     trace_id: str = ""
     """32 hex digits of a valid ``traceparent``, or empty."""
     span_id: str = ""
@@ -50,14 +65,7 @@ class Exchange:
     """``1.1`` or ``1.0``; empty like `method`."""
     fields: Mapping[str, str] = NO_FIELDS
     """Header fields by their CGI names: ``HTTP_USER_AGENT``, ``CONTENT_TYPE``."""
-    client_ip: str = ""
-    """Empty for a unix socket."""
-    client_port: int = 0
-    """0 for a unix socket."""
-    server_address: str = ""
-    """The listener's address, or the path of its unix socket."""
-    server_port: int = 0
-    """0 for a unix socket."""
+    ends: Ends
     body_received: int = 0
     """Bytes of the request's body that were read, framing not counted."""
     status: int = 0
@@ -96,6 +104,7 @@ class Exchange:
         number: int = 0,
         begin: int = 0,
         begin_wall: int = 0,
+        ends: Ends = NO_ENDS,
     ) -> None:
         self.origin = origin
         self.seq = seq
@@ -103,3 +112,5 @@ class Exchange:
         self.number = number
         self.begin = begin
         self.begin_wall = begin_wall
+        self.ends = ends
+        self.id = f"{origin.prefix}{seq:x}"

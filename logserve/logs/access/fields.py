@@ -65,7 +65,7 @@ class AccessField:
     :param header: the header field that it is the value of, for redaction.
     :param usually: the field, unique too, whose value this one mostly has.
     :param words: the table in :data:`NAMES` that has the word for the source's value.
-    :param steady: the same in all requests of a connection.
+    :param steady: the same in all requests of a connection: of its :class:`Ends`.
     :param common: one of few values, whoever sends what.
     :param atom: the gunicorn atom that shows it, such as ``s``.
     :param own_attribute: the LogRecord attribute's name where it is not the field's with underscores; ``-``
@@ -136,7 +136,7 @@ FIELDS: Final[tuple[AccessField, ...]] = (
     AccessField("log.logger", "keyword", _CONSTANT, repr(LOGGER_NAME), "the logger", own_attribute="-"),
     AccessField("message", "match_only_text", Take.MESSAGE, "", "method, path, status, and the outcome where the status does not say it", own_attribute="-"),
     AccessField("ecs.version", "keyword", _CONSTANT, repr(ECS_VERSION), "the schema's version", own_attribute="-"),
-    AccessField("event.id", "keyword", _WORD, "f'{x.origin.prefix}{x.seq:x}'", "unique: boot id, slot, incarnation, sequence number"),
+    AccessField("event.id", "keyword", _WORD, "x.id", "unique: boot id, slot, incarnation, sequence number"),
     AccessField("event.kind", "keyword", _CONSTANT, "'event'", "always event", own_attribute="-"),
     AccessField("event.category", "keyword", _CONSTANT, "['web']", "always web", own_attribute="-"),
     AccessField("event.type", "keyword", _CONSTANT, "['access']", "always access", own_attribute="-"),
@@ -153,10 +153,10 @@ FIELDS: Final[tuple[AccessField, ...]] = (
     AccessField("url.path", "wildcard", _TARGET, "t.path", "the path as sent", "t.path", atom="U"),
     AccessField("url.query", "keyword", _TARGET, "t.query", "the query as sent, secrets redacted", "t.query", atom="q"),
     AccessField("url.original", "wildcard", _TARGET, "t.original", "the whole target where it is more than path and query", "t.original"),
-    AccessField("client.ip", "ip", _TEXT, "x.client_ip", "the client's address", "value", atom="h", steady=True),
-    AccessField("client.port", "long", _INTEGER, "x.client_port", "the client's port", "x.client_port", steady=True),
-    AccessField("server.address", "keyword", _TEXT, "x.server_address", "the listener's address, or its unix socket's path", "value", steady=True),
-    AccessField("server.port", "long", _INTEGER, "x.server_port", "the listener's port", "x.server_port", steady=True),
+    AccessField("client.ip", "ip", _TEXT, "x.ends.client_ip", "the client's address", "value", atom="h", steady=True),
+    AccessField("client.port", "long", _INTEGER, "x.ends.client_port", "the client's port", "x.ends.client_port", steady=True),
+    AccessField("server.address", "keyword", _TEXT, "x.ends.server_address", "the listener's address, or its unix socket's path", "value", steady=True),
+    AccessField("server.port", "long", _INTEGER, "x.ends.server_port", "the listener's port", "x.ends.server_port", steady=True),
     AccessField("user_agent.original", "keyword", _TEXT, "x.fields.get('HTTP_USER_AGENT', '')", "User-Agent", "value", "user-agent", atom="a"),
     AccessField("trace.id", "keyword", _UNIQUE, "x.trace_id", "the trace of a valid traceparent", "x.trace_id"),
     AccessField("span.id", "keyword", _UNIQUE, "x.span_id", "this request's span in that trace", "x.span_id"),

@@ -11,10 +11,12 @@ the source would be a megabyte in each worker that nobody shares.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from json.encoder import encode_basestring
+from operator import attrgetter
 from types import FunctionType
 from typing import Any, Final
 
@@ -33,8 +35,12 @@ Encoder = Callable[[Exchange], bytes]
 """Makes an exchange's line, line ending included."""
 
 
-_OF_ORIGIN: Final = ("prefix", "pid", "slot")
+_ATTRIBUTE: Final = re.compile(r"\bx\.(\w+)")
+_ENDS: Final = "x_ends."
+
+_OF_ORIGIN: Final = ("pid", "slot")
 """What is the same in all records of a worker."""
+_ORIGIN: Final = "origin_"
 
 
 class Unusual(Exception):  # noqa: N818 - a turn in the road, no error
@@ -45,11 +51,13 @@ class Unusual(Exception):  # noqa: N818 - a turn in the road, no error
 class _Piece:
     """One member of an object that is written anew for each record.
 
-    :param text: f-string source, its expressions free of quotes and backslashes.
+    :param text: a template for ``%`` of bytes.
+    :param values: expressions of what goes into it.
     :param present: an expression that says whether it is there; empty: always.
     """
 
     text: str
+    values: tuple[str, ...] = ()
     present: str = ""
 
 
@@ -100,14 +108,16 @@ class Pattern:
             return self._newest[1]
         namespace = {**self._namespace, **{name: Memo(render) for name, render in self._renders.items()}}
         if origin is not None:
-            namespace.update({f"origin_{name}": str(getattr(origin, name)) for name in _OF_ORIGIN})
+            namespace.update({f"{_ORIGIN}{name}": str(getattr(origin, name)).encode() for name in _OF_ORIGIN})
         encoder: Encoder = FunctionType(self._code, namespace, "encode")
         self._newest = origin, encoder
         return encoder
 
 
 class Writer:
-    """Writes the generated encoder: statements that make its parts, and one f-string.
+    """Writes the generated encoder: statements that make its parts, and one template for ``%`` of bytes.
+
+    (Bytes, because an f-string of the same parts, encoded, takes a third more time.)
 
     :param of_one: whether all exchanges come from one origin.
     """
@@ -119,8 +129,9 @@ class Writer:
         self._redaction = redaction
         self._names = names
         self._of_one = of_one
-        self._statements: list[str] = []
+        self._reads: dict[str, None] = {}
         self._variables: dict[str, str] = {}
+        self._statements: list[str] = []
         self._common: list[_Fragment] = []
         self._shared: dict[tuple[str, ...], list[_Fragment]] = {}
         self._renders: dict[str, Callable[[Any], Any]] = {}
@@ -135,13 +146,15 @@ class Writer:
     def pattern(self, general: Encoder) -> Pattern:
         """The encoder as it is for all processes; `general` takes what is unusual."""
         members = [self._member(key, value) for key, value in self._nested().items()]
-        line = _quoted_source(f"{{{{{self._joined(members)}}}}}")
+        inner = self._joined(members)
+        extra = self._once("x.extra")
         result = [
-            f"line = f{line[:-1]}\\n'",
-            "return with_extra(line, x.extra) if x.extra else line.encode()",
+            f"line = {_formatted(_Piece(f'{{{inner.text}}}{chr(10)}', inner.values))}",
+            f"return with_extra(line, {extra}) if {extra} else line",
         ]
         lookups = [self._common_statement(), *self._shared_statements()]
-        body = "\n        ".join([*lookups, *self._statements, *result])
+        reads = [f"x_{name} = x.{name}" for name in self._reads]
+        body = "\n        ".join([*reads, *lookups, *self._statements, *result])
         source = f"def encode(x):\n    try:\n        {body}\n    except Unusual:\n        return general(x)\n"
         self._namespace.update(general=general, with_extra=_extender(self._nested()))
         return Pattern(source, self._namespace, self._renders)
@@ -160,42 +173,45 @@ class Writer:
         if isinstance(value, Group):
             return self._group(name, [self._member(*item) for item in value.items()])
         if not isinstance(value, AccessField):
-            return _Piece(_in_f_string(f"{name}:{dump(value)}"))
+            return _Piece(_literal(f"{name}:{dump(value)}"))
+        value = replace(value, source=self._source(value), present=self._once(value.present))
         if value.take is Take.TARGET or value.steady or (value.take is Take.TEXT and value.present):
             return self._fragment(name, value)
-        return _Piece(f"{_in_f_string(name)}:{self._text(value)}", value.present)
+        text, *values = self._text(value)
+        return _Piece(f"{_literal(name)}:{text}", tuple(values), value.present)
 
     def _group(self, name: str, members: list[_Member]) -> _Member:
         fragments = [member for member in members if isinstance(member, _Fragment)]
         if len(fragments) == len(members):
             return _joint_fragment(fragments, lambda texts: _object(name, texts))
         first = members[0]
-        name = _in_f_string(name)
+        name = _literal(name)
         if isinstance(first, _Piece) and not first.present:
-            return _Piece(f"{name}:{{{{{self._joined(members)}}}}}")
+            inner = self._joined(members)
+            return _Piece(f"{name}:{{{inner.text}}}", inner.values)
         pieces = [member for member in members if isinstance(member, _Piece)]
         conditions = {piece.present for piece in pieces}
         if len(pieces) == len(members) and len(conditions) == 1:
-            return _Piece(f"{name}:{{{{{','.join([piece.text for piece in pieces])}}}}}", conditions.pop())
-        inner = self._variable(f"f{_quoted_source(self._joined([_Piece(''), *members]))}")
-        return _Piece(f"{name}:{{{{{{{inner}[1:]}}}}}}", inner)
+            inner = _chain(",", pieces)
+            return _Piece(f"{name}:{{{inner.text}}}", inner.values, conditions.pop())
+        variable = self._variable(_formatted(self._joined([_Piece(""), *members])))
+        return _Piece(f"{name}:{{%b}}", (f"{variable}[1:]",), variable)
 
-    def _joined(self, members: list[_Member]) -> str:
-        """The members' f-string source with their commas; the first is always there."""
-        return "".join([self._run(list(run)) for _, run in groupby(members, _together)])[1:]
+    def _joined(self, members: list[_Member]) -> _Piece:
+        """The members with their commas; the first is always there."""
+        joined = _chain("", [self._run(list(run)) for _, run in groupby(members, _together)])
+        return replace(joined, text=joined.text[1:])
 
-    def _run(self, members: list[_Member]) -> str:
-        """The f-string source, each comma before its member, of neighbours that are written as one."""
+    def _run(self, members: list[_Member]) -> _Piece:
+        """Neighbours that are written as one, each with a comma before it."""
         pieces = [member for member in members if isinstance(member, _Piece)]
         if not pieces:
             joint = _joint_fragment(members, lambda texts: "".join([f",{text}" for text in texts if text]))
-            return f"{{{self._remembered(joint)}}}"
-        text = "".join([f",{piece.text}" for piece in pieces])
-        present = pieces[0].present
-        if not present:
-            return text
-        absent = '""'
-        return f"{{{self._variable(f'f{_quoted_source(text)} if {present} else {absent}')}}}"
+            return _Piece("%b", (self._remembered(joint),))
+        run = _chain(",", [_Piece(""), *pieces])
+        if not pieces[0].present:
+            return run
+        return _Piece("%b", (self._variable(f"{_formatted(run)} if {pieces[0].present} else b''"),))
 
     def _fragment(self, name: str, field: AccessField) -> _Fragment:
         source = field.source
@@ -203,7 +219,7 @@ class Writer:
             return _Fragment((source,), lambda value: f"{name}:{value}" if value else "", field.steady)
         clean = self._cleaner(field)
         if field.take is Take.TARGET:
-            source = "x.target"
+            source = self._once("x.target")
 
         def render(raw: str) -> str:
             text = clean(raw)
@@ -226,7 +242,11 @@ class Writer:
         for number, (keys, fragments) in enumerate(self._shared.items()):
             variables = ", ".join(f"s{number}_{index}" for index in range(len(fragments)))
             self._renders[f"shared_{number}"] = _rendering(keys, fragments)
-            statements.append(f"{variables} = shared_{number}[{', '.join(keys)}]")
+            key = ", ".join(keys)
+            if all(each.startswith(_ENDS) for each in keys):
+                self._renders[f"shared_{number}"] = _of_ends(keys, self._renders[f"shared_{number}"])
+                key = "x_ends"
+            statements.append(f"{variables} = shared_{number}[{key}]")
         return statements
 
     def _common_statement(self) -> str:
@@ -236,41 +256,44 @@ class Writer:
         variables = ", ".join(f"c{number}" for number in range(len(self._common)))
         return f"{variables} = common[{', '.join(keys)}]"
 
-    def _text(self, field: AccessField) -> str:
-        """f-string source of a value that is written anew."""
-        source = self._source(field)
+    def _text(self, field: AccessField) -> tuple[str, ...]:
+        """The template of a value that is written anew, and what goes into it."""
+        source = field.source
         if field.take is Take.CONSTANT:
-            return _in_f_string(dump(eval(source)))
+            return (_literal(dump(eval(source))),)
         if field.take is Take.INTEGER:
-            return (
-                f"{{{self._remembered(_Fragment((source,), str, common=True)) if field.common else source}}}"
-            )
+            if field.common:
+                return "%b", self._remembered(_Fragment((source,), str, common=True))
+            return "%b" if source.startswith(_ORIGIN) else "%d", source
         if field.take is Take.TIME:
             second = self._remembered(_Fragment((f"{source} // 1000000000",), _second))
-            nanoseconds = self._variable(f"str({source})")
-            return f'"{{{second}}}{{{nanoseconds}[10:16]}}Z"'
+            return '"%b%06dZ"', second, f"{source} // 1000 % 1000000"
         if field.take is Take.MESSAGE:
             return self._message()
         if field.take is Take.UNIQUE:
             return self._unique(field)
-        return f'"{{{self._named(field)}}}"'
+        return '"%b"', self._named(field)
 
-    def _message(self) -> str:
-        method = _Fragment(("x.method",), lambda raw: _escaped(client_text(raw)) or "-", common=True)
-        shown = _Fragment(("x.target",), lambda raw: _escaped(self._parsed[raw].shown) or "-")
-        status = _Fragment(("x.status",), lambda status: str(status or "-"), common=True)
-        remark = _Fragment(("x.outcome",), table.REMARKS.__getitem__, common=True)
-        first, second, third, fourth = map(self._remembered, (method, shown, status, remark))
-        return f'"{{{first}}} {{{second}}} {{{third}}}{{{fourth}}}"'
+    def _message(self) -> tuple[str, ...]:
+        read = self._once
+        method = _Fragment((read("x.method"),), lambda raw: _escaped(client_text(raw)) or "-", common=True)
+        shown = _Fragment((read("x.target"),), lambda raw: _escaped(self._parsed[raw].shown) or "-")
+        status = _Fragment((read("x.status"),), lambda status: str(status or "-"), common=True)
+        remark = _Fragment((read("x.outcome"),), table.REMARKS.__getitem__, common=True)
+        return '"%b %b %b%b"', *map(self._remembered, (method, shown, status, remark))
 
-    def _unique(self, field: AccessField) -> str:
-        """f-string source of an outside text that no other request has."""
+    def _unique(self, field: AccessField) -> tuple[str, ...]:
+        """An outside text that no other request has."""
         raw = field.source
-        text = f"quoted({raw}) if {raw}.isascii() and len({raw}) <= 128 else quoted_unusual({raw})"
+        text = f"(quoted({raw}) if {raw}.isascii() and len({raw}) <= 128 else quoted_unusual({raw})).encode()"
         if field.usually:
-            usual = self._named(table.BY_NAME[field.usually])
-            return f'"{{{self._variable(f"{usual} if {raw} == {usual} else ({text})[1:-1]")}}}"'
-        return f"{{{text}}}"
+            usual = replace(
+                table.BY_NAME[field.usually], source=self._once(table.BY_NAME[field.usually].source)
+            )
+            return '"%b"', self._variable(
+                f"{self._named(usual)} if {raw} == {usual.source} else {text}[1:-1]"
+            )
+        return "%b", text
 
     def _named(self, field: AccessField) -> str:
         """The variable that holds a word."""
@@ -278,12 +301,21 @@ class Writer:
             word = self._namespace[field.words].__getitem__
             return self._remembered(_Fragment((field.source,), word, common=True))
         if field.name not in self._variables:
-            self._variables[field.name] = self._variable(self._source(field))
+            self._variables[field.name] = self._variable(f"{field.source}.encode()")
         return self._variables[field.name]
 
     def _source(self, field: AccessField) -> str:
         """The field's expression; what is the worker's own is a finished text."""
-        return field.source.replace("x.origin.", "origin_") if self._of_one else field.source
+        return self._once(field.source.replace("x.origin.", _ORIGIN) if self._of_one else field.source)
+
+    def _once(self, expression: str) -> str:
+        """The expression with local variables for the exchange's attributes, each of which is read once."""
+
+        def local(match: re.Match[str]) -> str:
+            self._reads[match[1]] = None
+            return f"x_{match[1]}"
+
+        return _ATTRIBUTE.sub(local, expression)
 
     def _variable(self, expression: str) -> str:
         variable = f"v{len(self._statements)}"
@@ -301,7 +333,7 @@ class Writer:
 
 
 def _rendering(keys: Sequence[str], fragments: Sequence[_Fragment]) -> Callable[[Any], Any]:
-    """A function from the keys' values (from the value itself where there is one key) to the fragments' texts.
+    """A function from the keys' values (from the value itself where there is one key) to the fragments' bytes.
 
     It gives a tuple where there are several fragments.
     """
@@ -311,16 +343,22 @@ def _rendering(keys: Sequence[str], fragments: Sequence[_Fragment]) -> Callable[
     def render(values: Any) -> Any:
         if single:
             values = (values,)
-        texts = tuple(make(*[values[place] for place in where]) for make, where in places)
+        texts = tuple(make(*[values[place] for place in where]).encode() for make, where in places)
         return texts if len(texts) > 1 else texts[0]
 
     return render
 
 
-def _extender(tree: Tree) -> Callable[[str, Mapping[str, Any]], bytes]:
+def _of_ends(keys: Sequence[str], render: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """`render` by a connection's whole :class:`Ends`, in place of the parts of it that are keys."""
+    take = attrgetter(*[key.removeprefix(_ENDS) for key in keys])
+    return lambda ends: render(take(ends))
+
+
+def _extender(tree: Tree) -> Callable[[bytes, Mapping[str, Any]], bytes]:
     """A function that adds fields with plain names, taken by none of `tree`, to its line (with its ending)."""
 
-    def with_extra(line: str, extra: Mapping[str, Any]) -> bytes:
+    def with_extra(line: bytes, extra: Mapping[str, Any]) -> bytes:
         plainer = Plainer(table.MAX_VALUE)
         plain = {}
         for name, value in dict(extra).items():
@@ -331,7 +369,7 @@ def _extender(tree: Tree) -> Callable[[str, Mapping[str, Any]], bytes]:
                 raise Unusual
         if plainer.cut or len(plain) < len(extra):
             raise Unusual
-        return f"{line[:-2]},{dump(plain)[1:]}\n".encode()
+        return b"%b,%b\n" % (line[:-2], dump(plain)[1:].encode())
 
     return with_extra
 
@@ -377,11 +415,18 @@ def _quoted_unusual(text: str) -> str:
     return f'"{_escaped(client_text(text))}"'
 
 
-def _in_f_string(text: str) -> str:
-    return text.replace("{", "{{").replace("}", "}}")
+def _literal(text: str) -> str:
+    """A text as part of a template."""
+    return text.replace("%", "%%")
 
 
-def _quoted_source(text: str) -> str:
-    """f-string source as a literal without its prefix."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+def _chain(separator: str, pieces: Sequence[_Piece]) -> _Piece:
+    """Pieces behind one another, as one that is always there."""
+    texts = separator.join([piece.text for piece in pieces])
+    return _Piece(texts, tuple(value for piece in pieces for value in piece.values))
+
+
+def _formatted(piece: _Piece) -> str:
+    """The expression of a piece's bytes, its presence apart."""
+    values = "".join([f"{value}, " for value in piece.values])
+    return f"{piece.text.encode()!r} % ({values})"

@@ -54,7 +54,7 @@ class _Shown:
         return self._text
 
 
-class ConsoleFormatter(logging.Formatter):
+class ConsoleFormatter(common.MadeAgain):
     """``2026-11-24T22:18:46.123456Z [info     ] GET /path 200   [logserve.access] duration=1.2ms bytes=12 ..``.
 
     :param fmt: not used, nor are the next three.
@@ -94,7 +94,6 @@ class ConsoleFormatter(logging.Formatter):
         redaction = redact.active()
         messages: dict[tuple[str, str, int, str], str] = {}
         template = self._template()
-        prefix = origin.prefix
 
         def general(exchange: Exchange) -> bytes:
             line = self._access(table.values(exchange, redaction), named(exchange.extra))
@@ -109,15 +108,15 @@ class ConsoleFormatter(logging.Formatter):
             return text
 
         def encode(x: Exchange) -> bytes:
-            minted = f"{prefix}{x.seq:x}"
-            if x.extra or x.trace_id or x.reason or x.signal or not x.status or not x.client_ip:
+            client = x.ends.client_ip
+            if x.extra or x.trace_id or x.reason or x.signal or not x.status or not client:
                 return general(x)
-            if x.request_id != minted and not _PLAIN_ID.fullmatch(x.request_id):
+            if x.request_id != x.id and not _PLAIN_ID.fullmatch(x.request_id):
                 return general(x)
             key = (x.method, x.target, x.status, x.outcome)
             text = messages.get(key) or message(x, key)
             stamp = table.iso_time(x.begin_wall // 1000)
-            values = (stamp, text, _duration(x.end - x.begin), x.body_sent, x.client_ip, x.request_id)
+            values = (stamp, text, _duration(x.end - x.begin), x.body_sent, client, x.request_id)
             return (template % values).encode()
 
         return encode
