@@ -17,6 +17,7 @@ is all that happens in between.
 from __future__ import annotations
 
 import logging
+import socket
 import struct
 import time
 from typing import TYPE_CHECKING, Final
@@ -44,6 +45,11 @@ PREPARED: Final = at.E_PREPARED
 _LENGTHS: Final = at.E_LENGTHS
 _TEXT: Final = at.E_TEXT_OFFSET
 _MAX_LINE: Final = at.MAX_LINE_TEXT
+
+TAKEN_WHOLE: Final = 16384
+"""Bytes that a socket takes all at once if it takes any: they go into one buffer of the kernel's."""
+MORE_COMES: Final = getattr(socket, "MSG_MORE", 0)
+"""The last byte is about to follow: no packet of its own for it (send(2))."""
 
 NONE: Final = int(Phase.NONE)
 HEADER: Final = int(Phase.HEADER)
@@ -166,6 +172,8 @@ class Ledger:
         :returns: how many bytes the kernel took.
         :raises OSError: the client is gone; nothing is published then.
         """
+        if len(data) > TAKEN_WHOLE or (data is connection.last and len(data) > 1):
+            return self._answer_in_two(connection, exchange, data)
         frames = self._frames(exchange)
         producer, words, entry = self._producer, self._words, connection.entry
         sent = 0
@@ -195,6 +203,22 @@ class Ledger:
         if self._foreign and sent == len(data):
             self._plan.handle_foreign(exchange)
         return sent
+
+    def _answer_in_two(self, connection: Connection, exchange: Exchange, data: bytes) -> int:
+        """Of what the kernel may take in part only (much, or what it had no room for), the last byte alone is sent with
+        the record prepared.
+
+        Else a kill between a send that took a part and the next statement would leave a record that says `ok`.
+        """
+        first = len(data) - 1
+        try:
+            sent = connection.sock.send(memoryview(data)[:first], MORE_COMES)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        if sent < first:
+            return sent
+        self.progress(connection, exchange.status, exchange.body_sent - 1)
+        return first + self.answer(connection, exchange, data[first:])
 
     def record(self, connection: Connection, exchange: Exchange) -> None:
         """Publish the record of a request that has nothing more to send."""
