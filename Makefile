@@ -1,4 +1,4 @@
-# make run · make test · make lint · make bench · make docs · make clean
+# make run · make test · make faults · make lint · make bench · make docs · make clean
 #
 # Each makes .venv first if it has to; a second run takes no time for that.
 
@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 BIND ?= 127.0.0.1:8000
 ARGS ?=
 
-.PHONY: run test lint bench docs clean
+.PHONY: run test faults lint bench docs clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.installed
@@ -18,6 +18,9 @@ run: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	@$(BIN)/python -m pytest $(ARGS)
+
+faults: $(VENV)/.installed-dev
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	@$(BIN)/ruff check .
@@ -32,6 +35,7 @@ bench: $(VENV)/.installed-dev
 
 docs: $(VENV)/.installed
 	@$(BIN)/python -m logserve.settings.docs > docs/settings.md
+	@$(BIN)/python -m logserve.settings.migration tests/settings/gunicorn-27.0.1.txt docs/migrating-from-gunicorn.md
 
 clean:
 	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -8,6 +8,7 @@ own typo: ``str(error)`` is one sentence that stands alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -43,6 +44,36 @@ class ConfigurationError(LogserveError):
         if place and self.line is not None:
             place += f":{self.line}"
         return ": ".join(part for part in (place, self.key or "", self.problem) if part)
+
+    @property
+    def errors(self) -> tuple[ConfigurationError, ...]:
+        """Every mistake that this error tells of: itself alone."""
+        return (self,)
+
+
+class CollectedConfigurationError(ConfigurationError):
+    """Several mistakes of one configuration, each an error of its own; ``str()`` has a line for each.
+
+    :param errors: two or more, in the order in which they are told.
+    """
+
+    def __init__(self, errors: Sequence[ConfigurationError]) -> None:
+        first = errors[0]
+        super().__init__(first.problem, file=first.file, line=first.line, key=first.key)
+        self._errors = tuple(errors)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self._errors))
+
+    @property
+    def errors(self) -> tuple[ConfigurationError, ...]:
+        """Every mistake."""
+        return self._errors
+
+
+def one_error(errors: Sequence[ConfigurationError]) -> ConfigurationError:
+    """What to raise for the mistakes that were found, one or more."""
+    return errors[0] if len(errors) == 1 else CollectedConfigurationError(errors)
 
 
 class UsageError(LogserveError):

@@ -23,11 +23,12 @@ MAY_IMPORT = {
     "http1": set[str](),
     "logs": {"shm"},
     "wsgi": {"http1", "logs"},
-    "workers": {"http1", "wsgi", "logs", "shm", "settings"},
+    "compat": {"logs", "settings"},
+    "workers": {"http1", "wsgi", "logs", "shm", "settings", "compat"},
     "collector": {"logs", "shm"},
-    "arbiter": {"workers", "collector", "shm", "logs", "settings", "wsgi.importer"},
+    "arbiter": {"workers", "collector", "shm", "logs", "settings", "compat", "wsgi.importer"},
     "insight": {"logs"},
-    "cli": {"arbiter", "insight", "settings", "logs.config", "wsgi.importer"},
+    "cli": {"arbiter", "insight", "settings", "compat", "logs.config", "wsgi.importer"},
     "__main__": {"cli"},
 }
 """The packages, and for each the packages (or modules of one) that it may import."""

@@ -7,21 +7,23 @@ application's runs here, unless ``--preload`` asks for it.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
-from logserve.settings import Settings
+from logserve.settings import Resolved
 
 __all__ = ["run"]
 
 
-def run(settings: Settings) -> int:
-    """Serve as `settings` say until told to stop; the exit code.
+def run(resolved: Resolved, reread: Callable[[], Resolved] | None = None) -> int:
+    """Serve as the settings say until told to stop; the exit code.
 
+    :param reread: reads the settings anew, at a reload; without it they stay as they are.
     :raises LogserveError: the server could not start; its message has not been said yet, its `exit_code` is
         the command's. Nothing is left running or lying about.
     """
     from logserve.arbiter.listeners import Listeners
     from logserve.arbiter.pidfile import PidFile
-    from logserve.arbiter.preparation import Check, enter, load_logging
+    from logserve.arbiter.preparation import Check, Surroundings
     from logserve.arbiter.resources import Resources
     from logserve.arbiter.signals import SignalQueue
     from logserve.arbiter.supervisor import Supervisor
@@ -29,12 +31,14 @@ def run(settings: Settings) -> int:
     from logserve.logs import redact
     from logserve.shm.layout import BOOT_ID_SIZE
 
-    enter(settings)
+    settings = resolved.settings
+    surroundings = Surroundings()
+    surroundings.check(resolved)
+    surroundings.enter(settings)
     redact.configure(settings.redact_header, settings.redact_query)  # every process inherits it
-    config = load_logging(settings)
     signals = SignalQueue()
     try:
-        Check(config, signals).wait()
+        config = Check(resolved, signals).wait()
         listeners = Listeners(settings.bind, backlog=settings.backlog, reuse_port=settings.reuse_port)
         listeners.open(settings.workers, signals.pause)
         try:
@@ -43,7 +47,8 @@ def run(settings: Settings) -> int:
                 pidfile.acquire()
             try:
                 set_title("master", settings.name or settings.app)
-                resources = Resources(settings, os.urandom(BOOT_ID_SIZE), signals, listeners)
+                resources = Resources(resolved, os.urandom(BOOT_ID_SIZE), signals, listeners, surroundings)
+                resources.reread = reread
                 try:
                     return Supervisor(resources, config).run()
                 finally:

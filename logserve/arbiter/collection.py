@@ -7,52 +7,17 @@ arbiter never waits for a collector: what the channel does not take is queued.
 
 from __future__ import annotations
 
-import os
 import select
-import selectors
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from logserve.arbiter import backoff
-from logserve.arbiter.forking import fork
+from logserve.arbiter.collector_process import CollectorProcess
 from logserve.arbiter.generations import Generation, Generations
-from logserve.arbiter.policy import CollectorEvent, CollectorLife, collector_next
 from logserve.arbiter.resources import Resources
+from logserve.arbiter.rings import Ring, type_key
 from logserve.arbiter.sinks import Adopted
-from logserve.arbiter.titles import set_title
-from logserve.channel import Channel
-from logserve.collector.process import CollectorStart
-from logserve.collector.process import run as run_collector
-from logserve.shm.segment import Segment
-
-type_key = tuple[int, int]  # slot, incarnation
-
-
-@dataclass(slots=True, eq=False)
-class Ring:
-    """A segment that the collector drains, until it says that nothing is left in it."""
-
-    segment: Segment
-    pid: int
-    generation: int
-    pipes: tuple[int, int] | None = None
-    """Read ends of its process's descriptors 1 and 2, held open here so that a new collector can read on."""
-    cause: dict[str, Any] | None = None
-    """Why its process ended, once it has."""
-
-    @property
-    def key(self) -> type_key:
-        """What messages call it."""
-        return self.segment.slot, self.segment.incarnation
-
-    def close(self) -> None:
-        """Let go of it in this process."""
-        self.segment.close()
-        for fd in self.pipes or ():
-            os.close(fd)
 
 
 @dataclass(slots=True, eq=False)
@@ -81,53 +46,21 @@ class Collection:
         leave: Callable[[], None],
         decided: Callable[[Generation, str | None], None],
     ) -> None:
-        self._resources = resources
         self._generations = generations
-        self._leave = leave
         self._decided = decided
         self._asked: dict[int, _Asked] = {}
         self._request = 0
-        self._started = 0.0
         self.rings: dict[type_key, Ring] = {}
-        self.channel: Channel | None = None
-        self.pid = 0
-        self.life = CollectorLife.GONE
-        self.failures = 0
-        self.restart_at: float | None = None
-        self.deadline: float | None = None
-        """When it has to have ended, once it was told to stop."""
-        self.gave_up = False
-        """Whether it did not end in time, and was killed."""
+        self.process = CollectorProcess(resources, leave=leave, hear=self._hear)
 
     # ------------------------------------------------------------------------------------------ process
 
-    def start(self) -> None:
-        """Fork one, and tell it everything that is in the books."""
-        resources = self._resources
-        channel, theirs = Channel.pair()
-        start = CollectorStart(
-            channel=theirs,
-            wakeup=resources.wakeup,
-            intents=resources.intents,
-            backlogs=resources.backlogs,
-            child_socket=resources.from_children,
-            title=resources.settings.name or resources.settings.app,
-            boot_id=resources.boot_id,
-        )
+    def start(self, *, spawned: bool = False) -> None:
+        """Have a collector, and tell it everything that is in the books.
 
-        def run() -> int:
-            channel.close()
-            self._leave()
-            set_title("collector", start.title)
-            return run_collector(start)
-
-        self.pid = fork(resources.signals, run, ignore_signals=True)
-        theirs.close()
-        self.channel = channel
-        self.restart_at = None
-        self._started = time.monotonic()
-        self.life = collector_next(self.life, CollectorEvent.FORKED)
-        resources.selector.register(channel, selectors.EVENT_READ, self._readable)
+        :param spawned: see :meth:`CollectorProcess.start`.
+        """
+        self.process.start(spawned=spawned)
         self._tell_everything()
 
     def _tell_everything(self) -> None:
@@ -141,47 +74,13 @@ class Collection:
             self._ask_to_adopt(waiting.get(id(adopted), _Asked(adopted=adopted)))
         self._tell_rings()
 
-    def died(self, status: int) -> str | None:
-        """Take note that it was reaped; why it ended, None where it was told to and said that all is written."""
-        stopped = self.life is CollectorLife.STOPPING and status == 0
-        worked = self.life is CollectorLife.READY
-        self.life = collector_next(self.life, CollectorEvent.DIED)
-        self.pid = 0
-        self.deadline = None
-        self._hang_up()
-        if stopped:
-            return None
-        now = time.monotonic()
-        self.failures = backoff.failures_after(self.failures, now - self._started, in_order=False)
-        self.restart_at = now + backoff.delay(self.failures, worked=worked)  # the rings fill meanwhile
-        code = os.waitstatus_to_exitcode(status)
-        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
-
-    def _hang_up(self) -> None:
-        if self.channel is not None:
-            self._resources.selector.unregister(self.channel)
-            self.channel.close()
-            self.channel = None
-
     def stop(self, timeout: float) -> None:
         """Let it write everything, and end; all producers are gone."""
-        self.life = collector_next(self.life, CollectorEvent.STOP)
-        self.deadline = (
-            time.monotonic() + timeout + 2.0
-        )  # its own account of what it could not write comes first
-        self._send({"op": "stop", "timeout": timeout})
-
-    def kill(self) -> None:
-        """End it: it did not do so in time."""
-        self.deadline = None
-        self.gave_up = True
-        if self.pid:
-            os.kill(self.pid, signal.SIGKILL)  # not reaped yet, so the id is still its own
+        self.process.stop(timeout)
 
     def leave_in_child(self) -> None:
         """In a child: the channel is the arbiter's, the rings are other processes'."""
-        if self.channel is not None:
-            self.channel.close()
+        self.process.leave_in_child()
         for ring in self.rings.values():
             ring.close()
 
@@ -225,10 +124,10 @@ class Collection:
         answers: list[str | None] = []
         self.adopt(adopted, answers.append)
         deadline = time.monotonic() + timeout
-        while not answers and self.channel is not None and (left := deadline - time.monotonic()) > 0:
-            if select.select([self.channel], [self.channel] if self.channel.wants_write else [], [], left)[1]:
-                self.channel.flush()
-            self._readable(selectors.EVENT_READ)
+        while not answers and (channel := self.process.channel) and (left := deadline - time.monotonic()) > 0:
+            if select.select([channel], [channel] if channel.wants_write else [], [], left)[1]:
+                channel.flush()
+            self.process.receive()
         return answers[0] if answers else "the collector did not answer"
 
     def finish(self, ring: Ring, cause: dict[str, Any]) -> None:
@@ -283,29 +182,12 @@ class Collection:
         self._send({"op": "dead", "slot": slot, "incarnation": incarnation, "cause": ring.cause})
 
     def _send(self, message: dict[str, Any], fds: tuple[int, ...] | list[int] = ()) -> None:
-        if self.channel is not None:
-            self.channel.send(message, fds)
+        self.process.send(message, fds)
 
     # -------------------------------------------------------------------------------------------- heard
 
-    def _readable(self, _events: int) -> None:
-        while self.channel is not None:
-            try:
-                received = self.channel.receive()
-            except BlockingIOError:
-                return
-            if received is None:
-                self._hang_up()  # SIGCHLD tells the rest
-                return
-            message, fds = received
-            for fd in fds:
-                os.close(fd)
-            self._hear(message)
-
     def _hear(self, message: dict[str, Any]) -> None:
         match message["op"]:
-            case "ready":
-                self.life = collector_next(self.life, CollectorEvent.READY)
             case "drained":
                 ring = self.rings.pop((message["slot"], message["incarnation"]), None)
                 if ring is not None:

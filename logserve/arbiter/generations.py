@@ -9,15 +9,18 @@ from typing import Any
 from logserve.arbiter.sinks import SinkRegistry
 from logserve.logs.config import LoggingConfig
 from logserve.logs.config.files import configured_files
+from logserve.settings import Resolved
 
 
 @dataclass(slots=True, eq=False)
 class Generation:
-    """One logging configuration in use. `committed` once a worker of it has booted."""
+    """One configuration in use: the settings, and the logging that they ask for. `committed` once a worker of it has booted."""
 
     number: int
     config: LoggingConfig
     sinks: dict[str, int]
+    resolved: Resolved
+    """The settings of its workers."""
     accepted: bool = False
     """Whether the collector has opened its handlers."""
     committed: bool = False
@@ -33,7 +36,7 @@ class Generations:
         self.living: list[Generation] = []
         self._number = 0
 
-    def add(self, config: LoggingConfig) -> Generation:
+    def add(self, config: LoggingConfig, resolved: Resolved) -> Generation:
         """A new one, its handlers numbered.
 
         :raises ConfigurationError: too many handlers.
@@ -42,7 +45,7 @@ class Generations:
         sinks = self.registry.assign(
             self._number, definitions(config), configured_files(config.data, config.handlers).values()
         )
-        generation = Generation(self._number, config, sinks)
+        generation = Generation(self._number, config, sinks, resolved)
         self.living.append(generation)
         return generation
 

@@ -143,9 +143,11 @@ class Listeners:
     def _bind(self, address: TCPAddress | UnixAddress) -> socket.socket:
         if isinstance(address, UnixAddress):
             return self._listen_unix(address)
+        # A str would be encoded by the codec for international names, whose tables every process would hold.
+        host = address.host.encode() if address.host.isascii() else address.host
         try:
             family, _kind, _protocol, _name, where = socket.getaddrinfo(
-                address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+                host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )[0]
         except (socket.gaierror, UnicodeError) as error:
             reason = error.strerror if isinstance(error, socket.gaierror) else str(error)

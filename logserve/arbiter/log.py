@@ -1,7 +1,7 @@
 """The arbiter's own voice: records of ``logserve.error``, by its own ring, formatted by the collector.
 
-The arbiter runs no code of the user's. So its handlers only forward: each record travels whole, and the
-handler's filters and formatter see it in the collector.
+The arbiter runs no code of the user's. So where a formatter or filter is the user's its handlers only forward: each
+record travels whole, and the handler's filters and formatter see it in the collector.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from logserve.arbiter.generations import Generation
 from logserve.arbiter.resources import ARBITER_SLOT, Resources
 from logserve.logs import runtime
 from logserve.logs.config import LoggingConfig
-from logserve.logs.config.build import configure_arbiter
+from logserve.logs.config.build import configure_arbiter, configure_worker
+from logserve.logs.config.own import is_own
 from logserve.logs.names import ERROR
 from logserve.logs.origin import Origin
 
@@ -31,8 +32,14 @@ def uninstall() -> None:
 
 
 def use(generation: Generation) -> None:
-    """Log as this configuration says from now on."""
-    configure_arbiter(generation.config, generation.sinks)
+    """Log as this configuration says from now on.
+
+    Where nothing in it is the user's, it is applied as workers apply it: they inherit it finished, and share it.
+    """
+    if is_own(generation.config.data):
+        configure_worker(generation.config, generation.sinks)
+    else:
+        configure_arbiter(generation.config, generation.sinks)
 
 
 def reaches_console(config: LoggingConfig) -> bool:

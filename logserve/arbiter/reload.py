@@ -1,6 +1,6 @@
 """SIGHUP: from the file to the handlers that are open, step by step, each of which may refuse.
 
-Read and validated here, checked in a child, numbered, opened by the collector. Only then is it the generation
+Read, validated and checked in a child, numbered, opened by the collector. Only then is it the generation
 of new workers; nothing that runs has changed before.
 """
 
@@ -12,9 +12,10 @@ from collections.abc import Callable
 from logserve.arbiter.collection import Collection
 from logserve.arbiter.generations import Generation, Generations
 from logserve.arbiter.log import logger
-from logserve.arbiter.preparation import Check, load_logging
+from logserve.arbiter.preparation import Check
+from logserve.arbiter.reread import settings_read_anew
 from logserve.arbiter.resources import Resources
-from logserve.errors import ConfigurationError
+from logserve.errors import ConfigurationError, LogserveError
 
 
 class Reload:
@@ -38,6 +39,7 @@ class Reload:
         self._collection = collection
         self._leave = leave
         self._accepted = accepted
+        self._resolved = resources.resolved
         self._check: Check | None = None
         self._generation: Generation | None = None
         self._again = False
@@ -56,11 +58,11 @@ class Reload:
         if self._resources.settings.preload:
             logger.warning("the application is loaded with --preload: only its logging is read anew")
         try:
-            config = load_logging(self._resources.settings)
-        except ConfigurationError as error:
+            self._resolved = settings_read_anew(self._resources)
+        except LogserveError as error:
             self._refused(str(error))
             return
-        self._check = Check(config, self._resources.signals, self._leave)
+        self._check = Check(self._resolved, self._resources.signals, self._leave)
         self._resources.selector.register(self._check, selectors.EVENT_READ, self._checked)
 
     def next_deadline(self) -> float | None:
@@ -77,8 +79,7 @@ class Reload:
         assert check is not None
         self._resources.selector.unregister(check)
         try:
-            check.finish()
-            self._generation = self._generations.add(check.config)
+            self._generation = self._generations.add(check.finish(), self._resolved)
         except ConfigurationError as error:
             self._refused(str(error))
             return

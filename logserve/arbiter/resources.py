@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import selectors
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from logserve.arbiter.hooks import ArbiterHooks
 from logserve.arbiter.listeners import Listeners
+from logserve.arbiter.preparation import Surroundings
 from logserve.arbiter.signals import SignalQueue
-from logserve.settings import Settings
+from logserve.collector.intake import make_ring
+from logserve.logs import redact
+from logserve.settings import Resolved, Settings
 from logserve.shm.backlog import Backlogs
 from logserve.shm.intent import Intents
 from logserve.shm.layout import R_WANTED, ROSTER_SLOTS
@@ -27,10 +32,15 @@ RING_SIZE = 1 << 20
 class Resources:
     """Held by the arbiter as long as it lives."""
 
-    settings: Settings
+    resolved: Resolved
+    """The settings that hold, and where they come from; others after a reload."""
     boot_id: bytes
     signals: SignalQueue
     listeners: Listeners
+    surroundings: Surroundings = field(default_factory=Surroundings)
+    reread: Callable[[], Resolved] | None = None
+    """Reads the settings anew."""
+    hooks: ArbiterHooks = field(init=False)
     selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     roster: Roster = field(default_factory=Roster.create)
     wakeup: Wakeup = field(default_factory=Wakeup)
@@ -40,6 +50,8 @@ class Resources:
     """What a collector is about to write, for the next one."""
     backlogs: Backlogs = field(default_factory=Backlogs.create)
     """What it has put aside for sinks that lag, for the next one, too."""
+    received: Segment = field(init=False)
+    """What it has received by pipe and socket, for the next one, too."""
     memory: Segment = field(init=False)
     producer: Producer = field(init=False)
     from_children: socket.socket = field(init=False)
@@ -50,6 +62,7 @@ class Resources:
         self.memory = Segment.create(
             capacity=RING_SIZE, entries=0, slot=ARBITER_SLOT, incarnation=0, boot_id=self.boot_id
         )
+        self.received = make_ring(self.boot_id, self.settings.log_ring_size)
         # It never waits for room: a stalled collector must not stop supervision.
         self.producer = Producer(self.memory, self.wakeup, 0.0)
         self.from_children, self.for_children = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -57,6 +70,19 @@ class Resources:
         workers = self.settings.workers
         self.poke(2 * workers + 6)  # at a reload old and new run side by side; TTIN adds some
         self.roster.set(ARBITER_SLOT, R_WANTED, workers)
+        self.hooks = ArbiterHooks(self.settings, self.listeners)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that hold."""
+        return self.resolved.settings
+
+    def use(self, resolved: Resolved) -> None:
+        """Go by other settings from now on."""
+        self.resolved = resolved
+        self.surroundings.enter(resolved.settings)
+        self.hooks.use(resolved.settings)
+        redact.configure(resolved.settings.redact_header, resolved.settings.redact_query)
 
     def poke(self, count: int) -> None:
         """Have a wake-up for each of the first `count` slots; workers know those that were there at their fork."""
@@ -70,6 +96,7 @@ class Resources:
         self.wakeup.close()
         self.intents.close()
         self.backlogs.close()
+        self.received.close()
         for poke in self.pokes:
             poke.close()
         self.from_children.close()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import selectors
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from logserve.arbiter import memory
-from logserve.arbiter.collection import Collection, Ring
+from logserve.arbiter.collection import Collection
 from logserve.arbiter.forking import fork
 from logserve.arbiter.generations import Generation
 from logserve.arbiter.in_flight import Unanswered
@@ -19,10 +18,13 @@ from logserve.arbiter.oom import OomWatch
 from logserve.arbiter.policy import ACTIVE, Member, WorkerEvent, WorkerLife
 from logserve.arbiter.post_mortem import Findings, MemoryUse
 from logserve.arbiter.resources import ARBITER_SLOT, Resources
+from logserve.arbiter.rings import Ring
 from logserve.arbiter.titles import set_title
 from logserve.arbiter.worker import Worker
 from logserve.channel import Channel
+from logserve.settings import Settings
 from logserve.shm import layout as at
+from logserve.shm.captured import make_captured_memory
 from logserve.shm.segment import Segment
 from logserve.workers.start import WorkerStart
 
@@ -55,7 +57,6 @@ class Staff:
         heard: Callable[[Worker, dict[str, Any]], None],
     ) -> None:
         self._resources = resources
-        self._settings = resources.settings
         self._collection = collection
         self._leave = leave
         self._heard = heard
@@ -67,6 +68,10 @@ class Staff:
         self.application: Callable[..., Any] | None = None
         """What ``--preload`` loaded."""
         self.workers: dict[int, Worker] = {}
+
+    @property
+    def _settings(self) -> Settings:
+        return self._resources.settings
 
     def members(self) -> list[Member]:
         """The workers as the policy sees them."""
@@ -87,6 +92,7 @@ class Staff:
         resources = self._resources
         worker, theirs = self._prepare(generation, lane)
         pipes = (os.pipe(), os.pipe()) if self._settings.capture_output else None
+        side = resources.hooks.forking(resources.listeners.lane(worker.lane))
         start = WorkerStart(
             settings=self._settings,
             listeners=resources.listeners.lane(worker.lane),
@@ -104,6 +110,7 @@ class Staff:
             child_socket=resources.for_children,
             faults_fd=worker.faults,
             shared_listeners=not resources.listeners.reuse_port,
+            side=side,
         )
 
         def run() -> int:
@@ -131,12 +138,13 @@ class Staff:
             theirs.close()
         resources.roster.set(worker.slot, at.R_PID, worker.pid)
         self.workers[worker.pid] = worker
+        resources.hooks.forked(worker.pid, side)
         resources.selector.register(worker.channel, selectors.EVENT_READ, self._reader(worker))
         ring = Ring(worker.segment, worker.pid, generation.number)
         if pipes is not None:
             for _reader, writer in pipes:
                 os.close(writer)
-            ring.pipes = pipes[0][0], pipes[1][0]
+            ring.pipes = pipes[0][0], pipes[1][0], make_captured_memory()
         self._collection.add(ring)
         return worker
 
@@ -299,6 +307,10 @@ def _lowest_free(taken: Iterable[int]) -> int:
 
 def _anonymous_file() -> int:
     """A file without a name, which a dying process can still write and the arbiter read."""
+    if hasattr(os, "memfd_create"):  # no disk that may be full or read-only
+        return os.memfd_create("logserve-faults", os.MFD_CLOEXEC)
+    import tempfile
+
     with tempfile.TemporaryFile(prefix="logserve-faults-") as file:
         return os.dup(file.fileno())
 

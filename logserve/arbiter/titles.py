@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
+try:
+    from setproctitle import setproctitle
+except ImportError:
+    _set = None
+else:
+    _set = setproctitle
 
 
 def set_title(role: str, name: str) -> None:
     """Show this process as ``logserve: master [app]``; nothing happens without the package."""
-    if importlib.util.find_spec("setproctitle") is None:
-        return
-    from setproctitle import setproctitle
-
-    setproctitle(f"logserve: {role} [{name}]")
+    if _set is not None:
+        _set(f"logserve: {role} [{name}]")

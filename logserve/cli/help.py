@@ -49,8 +49,8 @@ def _write_foot(formatter: click.HelpFormatter) -> None:
     formatter.write("\n")
     formatter.write_text(
         "Each option is also an environment variable: --log-level is LOGSERVE_LOG_LEVEL. LOGSERVE_CMD_ARGS "
-        "holds a piece of command line. The command line is stronger than both. --print-config shows what "
-        "holds, and why."
+        "(or GUNICORN_CMD_ARGS) holds a piece of command line. Both are stronger than the configuration file, and "
+        "the command line is stronger than all. --print-config shows what holds, and why."
     )
 
 
@@ -65,7 +65,7 @@ def _write_section(section: Section, formatter: click.HelpFormatter) -> None:
 
 def _flags(declared: Declared) -> str:
     setting = declared.setting
-    if setting.positional:
+    if setting.positional or setting.file_only:
         return declared.flag
     if declared.is_switch and not setting.one_shot:
         return f"--[no-]{declared.flag.removeprefix('--')}"
@@ -75,6 +75,8 @@ def _flags(declared: Declared) -> str:
 
 def _help(declared: Declared) -> str:
     setting = declared.setting
+    if setting.file_only:
+        return setting.help
     notes = []
     if setting.zero and declared.default:
         notes.append(f"0: {setting.zero}")

@@ -13,6 +13,7 @@ import click
 from logserve.cli.help import print_help
 from logserve.errors import UsageError
 from logserve.settings.declare import Declared, Section
+from logserve.settings.gunicorn import BY_FLAG, ROWS, Fate, Row
 from logserve.settings.kinds import nearest
 from logserve.settings.table import TABLE
 
@@ -43,7 +44,10 @@ def parse_arguments(arguments: Sequence[str]) -> Mapping[str, Sequence[str]]:
 
 def serve_command() -> click.Command:
     """Return the click command whose options are the settings."""
-    options: list[click.Parameter] = [_parameter(declared) for declared in TABLE.values()]
+    options = [_parameter(declared) for declared in TABLE.values() if not declared.setting.file_only]
+    options += [
+        _without_effect(row) for name, row in ROWS.items() if row.fate is Fate.ACCEPTED and name not in TABLE
+    ]
     options.append(
         click.Option(["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_print_version)
     )
@@ -65,6 +69,13 @@ def _parameter(declared: Declared) -> click.Parameter:
     )
 
 
+def _without_effect(row: Row) -> click.Parameter:
+    """Return an option of gunicorn's that may be given, and for which there is nothing to do."""
+    if row.takes_value:
+        return click.Option([*row.flags], type=click.UNPROCESSED, expose_value=False)
+    return click.Option([*row.flags], is_flag=True, expose_value=False)
+
+
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -81,6 +92,10 @@ def _print_version(context: click.Context, _option: click.Parameter, value: bool
 
 def _sentence(error: click.UsageError) -> str:
     """Return click's complaint in our words."""
+    if isinstance(error, click.NoSuchOption) and error.option_name in BY_FLAG:
+        row = ROWS[BY_FLAG[error.option_name]]
+        what = "not supported yet" if row.fate is Fate.NOT_YET else "not supported"
+        return f"gunicorn's {error.option_name} is {what}" + (f": {row.note.rstrip('.')}" if row.note else "")
     if isinstance(error, click.NoSuchOption):
         hint = nearest(error.option_name, _all_flags())
         return f"no such option {error.option_name}" + (
@@ -95,7 +110,7 @@ def _sentence(error: click.UsageError) -> str:
 def _all_flags() -> list[str]:
     flags = ["--help", "--version"]
     for declared in TABLE.values():
-        if not declared.setting.positional:
+        if not declared.setting.positional and not declared.setting.file_only:
             flags += [flag for flag in (declared.flag, declared.off_flag) if flag]
     return flags
 

@@ -8,10 +8,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import TypeVar
 
+from logserve.cli.apart import HasCode, apart
 from logserve.errors import LogserveError, UsageError
-from logserve.settings import resolve
-from logserve.settings.layers import all_layers
+from logserve.settings import Resolved
+
+Answer = TypeVar("Answer")
 
 
 def main() -> int:
@@ -21,29 +25,25 @@ def main() -> int:
         from logserve.cli import logs
 
         if logs.is_meant(arguments):
-            return guarded(logs.run, arguments[1:])
-    return guarded(serve, arguments)
+            return guarded(lambda: _answered(lambda: logs.run(arguments[1:])))
+    return guarded(lambda: serve(arguments))
 
 
-def guarded(command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:
+def guarded(command: Callable[[], Answer]) -> Answer | int:
     """Run a command; what the user did wrong becomes a sentence on the standard error and an exit code."""
-    from click.exceptions import Exit
-
     try:
-        try:
-            code = command(arguments)
-        except Exit as done:  # --help and --version have answered
-            code = done.exit_code
+        answer = command()
         sys.stdout.flush()
     except LogserveError as error:
-        print(f"logserve: {error}", file=sys.stderr)
+        for sentence in str(error).splitlines():  # a line for each mistake of a configuration
+            print(f"logserve: {sentence}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:  # logserve --print-config | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
     except KeyboardInterrupt:
         return 130
-    return code
+    return answer
 
 
 def serve(arguments: Sequence[str]) -> int:
@@ -52,13 +52,52 @@ def serve(arguments: Sequence[str]) -> int:
     0: stopped as asked. 1: the configuration is wrong. 2: the command line is wrong. 3: a worker could not
     boot. 4: there is no such application, or it is not callable.
     """
-    from logserve.cli.options import parse_arguments
+    environment, directory = dict(os.environ), os.getcwd()
 
-    resolved = resolve(all_layers(os.environ, arguments, parse_arguments))
+    def read() -> Resolved:
+        from logserve.cli.reader import settings_reader
+
+        return settings_reader(arguments, environment, directory)()
+
+    settled = apart(lambda: guarded(lambda: _settle_apart(arguments)))
+    if settled is None:
+        settled = _settle(read)
+    if isinstance(settled, int):
+        return settled
+    from logserve.arbiter import run
+
+    return run(settled, read)
+
+
+def _settle_apart(arguments: Sequence[str]) -> Resolved | int:
+    from logserve.cli.reader import settings_reader
+
+    def run_no_code() -> AbstractContextManager[None]:
+        raise HasCode
+
+    return _settle(settings_reader(arguments, surroundings=run_no_code))
+
+
+def _answered(command: Callable[[], Answer]) -> Answer | int:
+    """What it returns, or 0 where click has answered ``--help`` or ``--version``."""
+    from click.exceptions import Exit
+
+    try:
+        return command()
+    except Exit as done:
+        return done.exit_code
+
+
+def _settle(read: Callable[[], Resolved]) -> Resolved | int:
+    """The settings of a server that is to be started, or the exit code of the one thing that was asked for instead."""
+    resolved = _answered(read)
+    if isinstance(resolved, int):
+        return resolved
     settings = resolved.settings
     if settings.print_config:
         from logserve.settings.show import show_settings
 
+        _warn(resolved)
         print(show_settings(resolved), end="")
         if not settings.check_config:
             return 0
@@ -69,7 +108,13 @@ def serve(arguments: Sequence[str]) -> int:
     if settings.check_config:
         from logserve.cli.check import check
 
-        return check(settings)
-    from logserve.arbiter import run
+        if not settings.print_config:
+            _warn(resolved)
+        return check(resolved)
+    return resolved
 
-    return run(settings)
+
+def _warn(resolved: Resolved) -> None:
+    """Say what is odd about the configuration file; a server says it in its log."""
+    for warning in resolved.warnings:
+        print(f"logserve: warning: {warning}", file=sys.stderr)

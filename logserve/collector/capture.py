@@ -9,68 +9,79 @@ from collections.abc import Callable
 from typing import Final
 
 from logserve.collector.report import make_record
+from logserve.shm.captured import Captured
 
 REST_DELAY: Final = 0.1
 """A rest without a line ending becomes a record after this many seconds."""
-LONGEST_LINE: Final = 1 << 20
-"""Of a line that is longer (bytes) the rest is left out, and the record says how much that was."""
-_READ_SIZE: Final = 64 * 1024
 
 
 class CapturedPipe:
-    """The read end of one pipe; `level` is its records' level, `pid` its worker's process id."""
+    """The read end of one pipe.
+
+    :param memory: where what was read stands until it is a record in a ring; perhaps a predecessor's, with a rest.
+    :param level: its records' level.
+    :param pid: its worker's process id.
+    :param put: puts a record into the ring; False where it has no room now.
+    """
 
     def __init__(
-        self, fd: int, stream: str, level: int, pid: int, emit: Callable[[logging.LogRecord], object]
+        self,
+        fd: int,
+        memory: Captured,
+        stream: str,
+        level: int,
+        pid: int,
+        put: Callable[[logging.LogRecord], bool],
     ) -> None:
         os.set_blocking(fd, False)
         self.fd = fd
+        self._memory = memory
         self._stream = stream
         self._level = level
         self._pid = pid
-        self._emit = emit
-        self._line = bytearray()
-        self._left_out = 0
-        """Bytes of the line beyond what `_line` may hold."""
-        self._rest_since = 0.0
+        self._put = put
+        self._rest_since = time.monotonic()
 
     @property
     def has_rest(self) -> bool:
-        """Whether part of a line waits for its end."""
-        return bool(self._line)
+        """Whether something was read that is no record yet."""
+        return bool(len(self._memory))
 
     def read(self) -> int:
-        """Take what is there: its bytes, 0 for nothing now, -1 at the end of file."""
+        """Take what is there: its bytes, 0 for nothing now (or no room for it), -1 at the end of file."""
+        if not self.put_lines():
+            return 0
         try:
-            data = os.read(self.fd, _READ_SIZE)
+            count = self._memory.read(self.fd)
         except BlockingIOError:
             return 0
-        if not data:
-            self._end_line()
-            return -1
-        first, *others = data.split(b"\n")
-        self._add(first)
-        for piece in others:
-            self._end_line()
-            self._add(piece)
+        if not count:
+            return -1 if self.put_lines(rest=True) else 0
         self._rest_since = time.monotonic()
-        return len(data)
+        self.put_lines()
+        return count
+
+    def put_lines(self, *, rest: bool = False) -> bool:
+        """Make records of what is there in whole lines, with `rest` of all; False where the ring has no room."""
+        while (found := self._memory.line(rest=rest)) is not None:
+            line, left_out, length = found
+            if not self._put_line(line, left_out):
+                return False
+            self._memory.take(length)
+        return True
 
     def flush(self, now: float) -> None:
         """Make a record of a rest that has waited long enough."""
-        if self._line and now - self._rest_since >= REST_DELAY:
-            self._end_line()
+        if self.has_rest and now - self._rest_since >= REST_DELAY:
+            self.put_lines(rest=True)
 
-    def _add(self, piece: bytes) -> None:
-        room = LONGEST_LINE - len(self._line)
-        self._line += piece[:room]
-        self._left_out += max(0, len(piece) - room)
+    def close(self) -> None:
+        """Let go of the pipe and of the memory."""
+        os.close(self.fd)
+        self._memory.close()
 
-    def _end_line(self) -> None:
-        text = self._line.rstrip(b"\r").decode(errors="backslashreplace")
-        if self._left_out:
-            text += f" [cut, {self._left_out:,} more bytes]"
-        self._line.clear()
-        self._left_out = 0
-        if text:
-            self._emit(make_record(self._level, text, process=self._pid, stream=self._stream))
+    def _put_line(self, line: bytes, left_out: int) -> bool:
+        text = line.rstrip(b"\r").decode(errors="backslashreplace")
+        if left_out:
+            text += f" [cut, {left_out:,} more bytes]"
+        return not text or self._put(make_record(self._level, text, process=self._pid, stream=self._stream))

@@ -10,13 +10,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from logserve.collector.backlog import Pool
-from logserve.collector.batch import Batch, Local, RingReader
+from logserve.collector.batch import Batch, RingReader
 from logserve.collector.recordsink import RecordSink
 from logserve.collector.report import NO_RING, Reporter
 from logserve.collector.settlement import inherited_by, settle_sink
 from logserve.collector.sink import Sink
-from logserve.logs.emitters import read_lost
-from logserve.logs.record import decode_record
 from logserve.shm import layout as at
 from logserve.shm.intent import Intents, State
 from logserve.shm.segment import Segment
@@ -76,8 +74,15 @@ class Pipeline:
         self._behind = {key: seen for key, seen in self._behind.items() if key[0] != reader.key}
         reader.release()
 
+    def is_defined(self, number: int) -> bool:
+        """Whether a handler goes by this number."""
+        return number in self.sinks and not isinstance(self.sinks[number], Missing)
+
     def add_sink(self, number: int, sink: Sink) -> None:
         """Frames with this number go to this sink."""
+        missing = self.sinks.get(number)
+        if isinstance(missing, Missing):
+            missing.finish()
         sink.numbers.add(number)
         self._ready.pop(number, None)
         self.sinks[number] = sink
@@ -126,11 +131,15 @@ class Pipeline:
             elif number in self._ready or self._make_ready(number):
                 self._ready[number].inherit(backlog)
             else:
-                if self.sinks:  # else no configuration has come yet
-                    self._unknown_sink(backlog.reader, number)
+                self._unknown_sink(backlog.reader, number)
                 return False
             self._pool.inherited.remove(backlog)
         return True
+
+    def drain_all_of(self, reader: RingReader) -> None:
+        """Hand over everything that stands in one ring now, as far as it names sinks that are known."""
+        while not self._pool.inherited and reader.position != reader.head and self._drain_ring(reader):
+            pass
 
     def _drain_ring(self, reader: RingReader) -> int:
         start = reader.position
@@ -217,6 +226,8 @@ class Pipeline:
     def _unknown_sink(self, reader: RingReader, number: int) -> None:
         """The next frame names a sink that nobody has defined: wait for it, then say so and go on without."""
         now = time.monotonic()
+        if not self.sinks:
+            return  # no configuration has come yet
         if not reader.blocked_since:
             reader.blocked_since = now
         elif now - reader.blocked_since > SINK_PATIENCE:
@@ -289,26 +300,6 @@ class Pipeline:
     def idle(self) -> bool:
         """Whether every sink has taken everything."""
         return not self._pool.inherited and all(sink.idle for sink in self.all_sinks())
-
-    def accept(self, number: int, kind: int, payload: bytes) -> None:
-        """Take a frame that came by the socket for children of workers."""
-        sink = self.sinks.get(number)
-        if sink is None:
-            self._reporter.say(
-                logging.WARNING,
-                f"lost 1 record of a child process for handler number {number}: it is unknown",
-            )
-        elif kind == at.Kind.LOST:
-            self._reporter.lost_by_child(sink, *read_lost(payload))
-        elif kind == at.Kind.RECORD:
-            try:
-                record = decode_record(payload)
-            except Exception as error:  # whatever a child process sent
-                self._reporter.failed(sink, error)
-            else:
-                sink.put_local(Local([record], [], State.LOCAL))
-        else:
-            sink.put_local(Local([], [payload], State.LOCAL))
 
 
 def _not_yet_taken(reader: RingReader, groups: list[_Group]) -> list[_Group]:

@@ -9,26 +9,28 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import os
 import selectors
 import signal
 import socket
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from logserve.channel import Channel
 from logserve.collector.backlog import Pool
 from logserve.collector.batch import RingReader
-from logserve.collector.capture import CapturedPipe
+from logserve.collector.inlets import Inlets
+from logserve.collector.intake import Intake, make_ring
 from logserve.collector.pipeline import BLOCK, Pipeline
 from logserve.collector.recover import SHUTDOWN, Finisher
 from logserve.collector.report import Reporter
 from logserve.collector.roster import Handlers
 from logserve.errors import LogserveError
 from logserve.logs import runtime
-from logserve.logs.emitters import receive_child_frame
 from logserve.logs.origin import Origin
 from logserve.shm import layout as at
 from logserve.shm.backlog import Backlogs
@@ -53,9 +55,6 @@ IGNORED: Final = (
 )  # fmt: skip
 """Signals to the whole process group: the collector ends when the arbiter says so."""
 
-SLOT: Final = at.ROSTER_SLOTS
-"""The slot under which the collector's own records are numbered: no worker's, and not the arbiter's."""
-
 _Key = tuple[int, int]  # slot, incarnation
 
 
@@ -63,17 +62,21 @@ _Key = tuple[int, int]  # slot, incarnation
 class CollectorStart:
     """What the arbiter hands to a collector over the fork.
 
-    `intents` and `backlogs` outlive every collector; without the first a killed one's lines may be doubled, without
-    the second what it had put aside is lost. `child_socket` receives the records of processes that workers have forked. `segments` are rings known at the start, with their pids.
-    Under `boot_id` (12 bytes) the collector numbers the records that it makes itself.
+    `intents`, `backlogs` and `ring` outlive every collector; without the first a killed one's lines may be doubled,
+    without the second what it had put aside is lost, without the third what it had received by pipe and socket.
+    `child_socket` receives the records of processes that workers have forked. `segments` are rings known at the start, with their pids.
+    Under `boot_id` (12 bytes) the collector numbers the records that it makes itself. `orphan_grace` is how many seconds
+    workers may outlive the arbiter before they are killed: one that hangs would hold the listening sockets for ever.
     """
 
     channel: Channel
     wakeup: Wakeup
     intents: Intents | None = None
     backlogs: Backlogs | None = None
+    ring: Segment | None = None
     child_socket: socket.socket | None = None
     title: str = ""
+    orphan_grace: float = math.inf
     boot_id: bytes = field(default_factory=lambda: os.urandom(at.BOOT_ID_SIZE))
     segments: list[tuple[Segment, int | None]] = field(default_factory=list)
 
@@ -100,25 +103,26 @@ class Collector:
         self._channel: Channel | None = start.channel
         self._wakeup = start.wakeup
         intents = start.intents or Intents.create()
-        runtime.number_as(Origin(start.boot_id, SLOT, int.from_bytes(os.urandom(8), "big")))
+        runtime.number_as(Origin(start.boot_id, at.COLLECTOR_SLOT, int.from_bytes(os.urandom(8), "big")))
         self._reporter = Reporter(intents)
         pool = Pool(start.backlogs or Backlogs.create(), start.wakeup)
         self._pipeline = Pipeline(intents, self._reporter, pool)
         self._handlers = Handlers(self._pipeline, intents, self._reporter)
+        ring = start.ring or make_ring(start.boot_id)
+        self._intake = Intake(ring, start.wakeup, self._pipeline, self._reporter)
         self._selector = selectors.DefaultSelector()
+        self._inlets = Inlets(self._selector, self._intake, start.child_socket)
         self._finishing: dict[_Key, Finisher] = {}
         self._generations: dict[_Key, int | None] = {}
-        self._pipes: dict[int, CapturedPipe] = {}
         self._watched: dict[_Key, int] = {}
         """Producers that are waited for once the arbiter is gone: their pidfd, or -1."""
         self._orphaned = False
+        self._orphan_grace = start.orphan_grace
+        self._kill_at = math.inf
         self._deadline: float | None = None
         self._report_at = 0.0
         self._selector.register(start.channel, selectors.EVENT_READ, self._on_channel)
         self._selector.register(start.wakeup, selectors.EVENT_READ, self._on_wakeup)
-        if start.child_socket is not None:
-            child_socket = start.child_socket
-            self._selector.register(child_socket, selectors.EVENT_READ, lambda: self._on_child(child_socket))
         for segment, pid in start.segments:
             self._pipeline.add_segment(segment, pid)
 
@@ -136,12 +140,12 @@ class Collector:
         if self._orphaned:
             self._look_for_the_gone()
         lagging = pipeline.relieve()
+        self._inlets.turn()
         now = time.monotonic()
         if not taken or now >= self._report_at:
             self._report_at = now + REPORT_INTERVAL
             pipeline.report_losses()
-            for pipe in self._pipes.values():
-                pipe.flush(now)
+            self._inlets.flush(now)
         if taken >= BLOCK:
             self._poll(0)
         elif taken or lagging:
@@ -149,7 +153,9 @@ class Collector:
         elif self._finishing or self._deadline is not None:
             self._poll(FINISH_WAIT)
         elif pipeline.prepare_sleep():
-            rests = any(pipe.has_rest for pipe in self._pipes.values())
+            rests = self._inlets.has_rest
+            if not rests:
+                self._intake.rest()
             self._poll(REPORT_INTERVAL if rests else IDLE_WAIT)
             pipeline.awake()
         else:
@@ -192,7 +198,7 @@ class Collector:
             case "segment":
                 self._add_segment(message, fds.pop())
             case "pipes":
-                self._add_pipes(message, fds)
+                self._inlets.add(message, fds)
                 fds = []
             case "dead":
                 self._finish((message["slot"], message["incarnation"]), message["cause"])
@@ -207,6 +213,7 @@ class Collector:
             case "commit":
                 self._handlers.commit(message["generation"])
             case "retire":
+                self._intake.drain()
                 self._handlers.retire(message["generation"], message.get("sinks"))
             case "reopen":
                 self._handlers.reopen()
@@ -226,36 +233,14 @@ class Collector:
         else:
             self._send({"op": done, "request": message["request"]})
 
-    # ---------------------------------------------------------------------------------- rings and output
+    # --------------------------------------------------------------------------------------------- rings
 
     def _add_segment(self, message: Mapping[str, Any], fd: int) -> None:
         reader = self._pipeline.add_segment(Segment(fd), message.get("pid"))
         self._generations[reader.key] = message.get("generation")
 
-    def _add_pipes(self, message: Mapping[str, Any], fds: list[int]) -> None:
-        pid = message.get("pid") or 0
-        for fd, stream, level in zip(fds, ("stdout", "stderr"), (logging.INFO, logging.WARNING), strict=True):
-            pipe = CapturedPipe(fd, stream, level, pid, self._reporter.emit)
-            self._pipes[fd] = pipe
-            self._selector.register(fd, selectors.EVENT_READ, lambda pipe=pipe: self._on_pipe(pipe))
-
-    def _on_pipe(self, pipe: CapturedPipe) -> int:
-        count = pipe.read()
-        if count < 0:
-            self._selector.unregister(pipe.fd)
-            del self._pipes[pipe.fd]
-            os.close(pipe.fd)
-        return count
-
     def _on_wakeup(self) -> None:
         self._wakeup.drain()
-
-    def _on_child(self, child_socket: socket.socket) -> None:
-        for _ in range(1000):
-            frame = receive_child_frame(child_socket)
-            if frame is None:
-                return
-            self._pipeline.accept(*frame)
 
     # ---------------------------------------------------------------------------------------- finishing
 
@@ -267,7 +252,10 @@ class Collector:
         elif key not in self._finishing:
             generation = self._generations.get(key)
             self._finishing[key] = Finisher(
-                reader, cause, lambda origin: self._handlers.access_encoder(generation, origin), self._wakeup
+                reader,
+                cause,
+                lambda origin: self._handlers.access_encoder(generation, origin, reader.segment),
+                self._wakeup,
             )
 
     def _finish_segments(self) -> None:
@@ -277,7 +265,9 @@ class Collector:
                 continue
             if reader.position == reader.head:
                 self._pipeline.set_free(reader)
-            if reader.settled() and self._reporter.losses(reader, self._pipeline.sinks):
+            if not reader.settled() or not self._inlets.is_emptied(key):
+                continue
+            if self._reporter.losses(reader, self._pipeline.sinks):
                 del self._finishing[key]
                 self._generations.pop(key, None)
                 self._let_go(reader)
@@ -294,10 +284,11 @@ class Collector:
             self._channel.close()
             self._channel = None
         self._orphaned = True
+        self._kill_at = time.monotonic() + self._orphan_grace
 
     def _look_for_the_gone(self) -> None:
         """Finish each ring whose producer has ended; where there are pidfds the selector wakes for them."""
-        for key, reader in list(self._pipeline.readers.items()):
+        for key, reader in self._producers():
             if key in self._finishing:
                 continue
             if is_gone(reader.process_id()):
@@ -307,8 +298,22 @@ class Collector:
                 self._watched[key] = fd = open_pidfd(reader.process_id())
                 if fd >= 0:
                     self._selector.register(fd, selectors.EVENT_READ, lambda: None)
-        if not self._pipeline.readers and self._deadline is None:
+        if time.monotonic() >= self._kill_at:
+            self._kill_the_hung()
+        if not self._producers() and self._deadline is None:
             self._stop(STOP_TIMEOUT)
+
+    def _kill_the_hung(self) -> None:
+        """No arbiter is left to do it; what these workers had under way is recorded from their entries."""
+        self._kill_at = math.inf
+        for fd in self._watched.values():
+            if fd >= 0:
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(fd, signal.SIGKILL)
+
+    def _producers(self) -> list[tuple[_Key, RingReader]]:
+        """The rings of other processes."""
+        return [each for each in self._pipeline.readers.items() if each[1] is not self._intake.reader]
 
     def _unwatch(self, key: _Key) -> None:
         fd = self._watched.pop(key, -1)
@@ -320,7 +325,7 @@ class Collector:
 
     def _stop(self, timeout: float) -> None:
         self._deadline = time.monotonic() + timeout
-        for key in list(self._pipeline.readers):
+        for key, _ in self._producers():
             self._finish(key, SHUTDOWN)
 
     def _done(self) -> bool:
@@ -328,19 +333,14 @@ class Collector:
             return False
         if time.monotonic() >= self._deadline:
             return True
-        if self._pipeline.readers or self._pipes_have_data() or not self._pipeline.idle():
+        if self._producers() or not self._inlets.are_empty():
+            return False
+        if not self._intake.settled or not self._pipeline.idle():
             return False
         self._pipeline.report_losses()  # a sink that goes on only now has its losses still to say
         for sink in self._pipeline.all_sinks():
             self._reporter.ended(sink)
         return self._pipeline.idle()
-
-    def _pipes_have_data(self) -> bool:
-        found = False
-        for pipe in list(self._pipes.values()):
-            found = self._on_pipe(pipe) > 0 or found
-            pipe.flush(float("inf"))
-        return found
 
     def _close(self) -> int:
         """Flush and close every handler, as far as the time allows; say what was left."""

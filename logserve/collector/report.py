@@ -8,6 +8,7 @@ has the same for a program.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import threading
@@ -16,7 +17,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from logserve.collector.batch import Local, RingReader, Worker
-from logserve.logs.forward import stamp
+from logserve.logs import runtime
+from logserve.logs.context import add_ids
+from logserve.logs.origin import Origin
 from logserve.shm import layout as at
 from logserve.shm.intent import Intents, State
 
@@ -73,6 +76,7 @@ class Reporter:
         self._destinations: tuple[Sink, ...] = ()
         self._level = logging.INFO
         self._reporting: set[tuple[int, int]] = set()
+        self._serial = itertools.count(1)
 
     def direct(self, destinations: tuple[Sink, ...], level: int) -> None:
         """Say which sinks the server's own records go to, from which level."""
@@ -81,15 +85,15 @@ class Reporter:
 
     # ------------------------------------------------------------------------------------------ records
 
+    def takers(self, record: logging.LogRecord) -> list[Sink]:
+        """The sinks of ``logserve.error`` that take a record of this level."""
+        return [sink for sink in self._destinations if record.levelno >= max(self._level, sink.handler.level)]
+
     def emit(self, record: logging.LogRecord, *, besides: Sink | None = None) -> bool:
         """Give a record to the sinks of ``logserve.error``; True if one of them is the console."""
         console = False
-        for sink in self._destinations:
-            if sink is besides or record.levelno < max(self._level, sink.handler.level):
-                continue
-            if "event_id" not in record.__dict__:
-                stamp(record)  # numbered only now: a number that no sink gets would be a hole
-            if sink.put_local(Local([record], [], State.LOCAL)):
+        for sink in self.takers(record):
+            if sink is not besides and sink.put_local(Local([record], [], State.LOCAL)):
                 console = console or _is_console(sink.handler)
         return console
 
@@ -188,11 +192,21 @@ class Reporter:
             self._reporting.discard(key)
 
         self._reporting.add(key)
-        record = make_record(logging.WARNING, text, **lost)
-        stamp(record)
+        record = self._make_report(text, lost)
         local = Local([record], [], State.REPORT, reader.source, number, reported, dropped, written)
         if not sink.put_local(local):
             self._reporting.discard(key)
+
+    def _make_report(self, text: str, lost: Mapping[str, Any]) -> logging.LogRecord:
+        """A record for the one sink that lost something.
+
+        Its id is none of the numbers that the audit misses where they are not there: this sink may write no ids, and
+        a report that goes down with its collector is made anew by the next one.
+        """
+        record = make_record(logging.WARNING, text, **lost)
+        origin = runtime.origin or Origin.local()
+        add_ids(record.__dict__, None, origin.loss_id(next(self._serial)))
+        return record
 
     def shed(self, sink: Sink) -> None:
         """Report what the collector itself could not keep for a sink: of each worker, then of whom it is not known."""
@@ -222,10 +236,7 @@ class Reporter:
         count = lost - reported
         whose = f" of {worker}" if worker else ""
         text = f"lost {_records(count)}{whose} for handler '{sink.name}': it could not take them in time"
-        record = make_record(
-            logging.WARNING, text, **_lost(count, sink.name, worker.origin if worker else "")
-        )
-        stamp(record)
+        record = self._make_report(text, _lost(count, sink.name, worker.origin if worker else ""))
         return sink.put_local(Local([record], [], State.REPORT, NO_RING, sink.row, reported, lost, written))
 
     def unsaid(self, sink: Sink, readers: Iterable[RingReader]) -> int:
@@ -237,16 +248,13 @@ class Reporter:
                 reported += reader.words[at.W_REPORTED + number]
         return lost - reported
 
-    def lost_by_child(self, sink: Sink, count: int, pid: int) -> None:
-        """Report what a process that a worker has forked could not send."""
+    def lost_by_child(self, handler: str, count: int, pid: int) -> logging.LogRecord:
+        """The report on what a process that a worker has forked could not send."""
         text = (
-            f"lost {_records(count)} of a worker's child (pid {pid}) for handler '{sink.name}': "
+            f"lost {_records(count)} of a worker's child (pid {pid}) for handler '{handler}': "
             "they could not be sent to the collector in time"
         )
-        record = make_record(logging.WARNING, text, **_lost(count, sink.name))
-        stamp(record)
-        if not sink.put_local(Local([record], [], State.LOCAL)):
-            self._intents.add_shed(sink.row, count)
+        return self._make_report(text, _lost(count, handler))
 
 
 def _why_dropped(words: memoryview) -> str:

@@ -17,6 +17,7 @@ from logserve.collector.sink import Sink
 from logserve.errors import ConfigurationError, LogserveError
 from logserve.logs.origin import Origin
 from logserve.shm.intent import Intents
+from logserve.shm.segment import Segment
 
 _ERROR_LOGGER = "logserve.error"
 
@@ -55,7 +56,7 @@ class Handlers:
         if number in self._generations:
             return
         generation = _Generation(data, sinks)
-        new = [name for name, sink in sinks.items() if sink not in self._pipeline.sinks]
+        new = [name for name, sink in sinks.items() if not self._pipeline.is_defined(sink)]
         opened: list[tuple[int, Sink]] = []
         try:
             made = from_configuration(data, new, lambda name: self._intents.opened(sinks[name]))
@@ -159,7 +160,7 @@ class Handlers:
 
     def adopt(self, number: int, spec: Mapping[str, Any]) -> None:
         """Open the file that an application's handler had; raises ConfigurationError."""
-        if number in self._pipeline.sinks:
+        if self._pipeline.is_defined(number):
             return
         try:
             handler = from_spec(spec, opened_before=self._intents.opened(number))
@@ -181,11 +182,14 @@ class Handlers:
             if isinstance(sink, LineSink):
                 sink.reopen()
 
-    def access_encoder(self, generation: int | None, origin: Origin) -> Encode:
-        """The access record's encoder for a dead worker of this generation (None: the one in force)."""
+    def access_encoder(self, generation: int | None, origin: Origin, segment: Segment) -> Encode:
+        """The access record's encoder for a dead worker of this generation (None: the one in force).
+
+        :param segment: the worker's, in which it has noted what its application attached to the access log.
+        """
         found = self._generations.get(self._current if generation is None else generation)
         if found is None:
             found = self._generations.get(self._current)
         if found is None:
             return lambda exchange: []
-        return self._encoders.encoder(found.data, found.sinks, origin)
+        return self._encoders.encoder(found.data, found.sinks, origin, segment, self._pipeline.is_defined)

@@ -20,6 +20,7 @@ from typing import Final, Protocol
 
 from logserve.collector.backlog import Backlog, Pool
 from logserve.collector.batch import Batch, Local, RingReader, Worker
+from logserve.logs.forward import stamp
 from logserve.shm import layout as at
 from logserve.shm.intent import Intents, State
 
@@ -106,6 +107,8 @@ class Sink(ABC):
                 return False
             self._locals += count
             self._locals_size += size
+            for record in local.records:
+                stamp(record)  # numbered only now: a number that no sink gets would be a hole
             if not self.settled:
                 self._early.append(local)
                 return True
@@ -202,8 +205,9 @@ class Sink(ABC):
         rest = len(batch.payloads) - batch.index
         self._intents.add_shed(self.row, rest)
         self.taken += rest
-        worker = ring.worker
-        self._given_up[worker] = self._given_up.get(worker, 0) + rest
+        if ring.segment.slot != at.COLLECTOR_SLOT:  # whose records stand there, nobody has counted
+            worker = ring.worker
+            self._given_up[worker] = self._given_up.get(worker, 0) + rest
         ring.remove(batch)
         ring.words[at.W_CURSORS + batch.sink] = batch.ends[-1]
         batch.empty()

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from email.utils import formatdate
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from wsgiref.util import is_hop_by_hop
 
 from logserve.errors import LocalProtocolError
@@ -289,11 +288,25 @@ def _is_latin_1(text: str) -> bool:
     return not text or ord(max(text)) < 256
 
 
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def _http_date(second: int) -> str:
+    """An IMF-fixdate (RFC 9110 5.6.7): ``Sun, 06 Nov 1994 08:49:37 GMT``.
+
+    As ``email.utils.formatdate``, which would load a dozen modules into every process.
+    """
+    year, month, day, hour, minute, seconds, weekday, *_ = time.gmtime(second)
+    clock = f"{hour:02}:{minute:02}:{seconds:02}"
+    return f"{_DAYS[weekday]}, {day:02} {_MONTHS[month - 1]} {year:04} {clock} GMT"
+
+
 def _renew_date() -> bytes:
     """Date and Server lines, made once a second (RFC 9110 6.6.1)."""
     global _second, _date_and_server
     now = int(time.time())
-    _date_and_server = f"Date: {formatdate(now, usegmt=True)}\r\nServer: logserve\r\n".encode()
+    _date_and_server = f"Date: {_http_date(now)}\r\nServer: logserve\r\n".encode()
     _second = now
     return _date_and_server
 

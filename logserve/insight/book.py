@@ -14,6 +14,7 @@ import msgspec
 from logserve.insight.beginning import Beginning
 from logserve.insight.entry import Drawn, Entry, Identity, Lost, Own, decode, decode_any, drawn_number
 from logserve.insight.runs import Runs
+from logserve.logs.origin import LOSS
 
 NAMED = 20
 """How many of a kind (doubles, lines that do not parse) are remembered with their places; all are counted."""
@@ -145,7 +146,11 @@ class Book:
                     raise ValueError
                 sequence = int(word[1:] if word[0] == "r" else word, 16)
             except (ValueError, IndexError):
-                self._without_id(source, entry)
+                if part is not None and word[:1] == LOSS:
+                    application += 1
+                    self._statement(source, entry.logserve)
+                else:
+                    self._without_id(source, entry)
                 continue
             request = entry.request_id or entry.http.request.id
             if word[0] != "r":

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import re
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
-from random import SystemRandom
 from typing import Any, Final, NamedTuple
 
 from logserve.logs.access.exchange import Exchange
@@ -39,8 +39,6 @@ _TRACEPARENT: Final = re.compile(
     re.ASCII | re.DOTALL,
 )
 
-_random_bits: Final = SystemRandom().getrandbits  # from the kernel: two forks never draw the same
-
 
 class TraceParent(NamedTuple):
     """What a ``traceparent`` header says: the trace, and the caller's span in it."""
@@ -64,7 +62,8 @@ def parse_traceparent(value: str) -> TraceParent | None:
 
 def new_span_id() -> str:
     """16 random hex digits, never all zero: this request's own span in its caller's trace."""
-    return f"{_random_bits(64) or 1:016x}"
+    drawn = int.from_bytes(os.urandom(8), "big")  # from the kernel: two forks never draw the same
+    return f"{drawn or 1:016x}"
 
 
 set_current: Final[Callable[[Exchange | None], Token[Exchange | None]]] = _current.set

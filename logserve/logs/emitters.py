@@ -161,14 +161,35 @@ def _memory_with(payload: bytes) -> int:
 
 def receive_child_frame(channel: socket.socket) -> tuple[int, int, bytes] | None:
     """Take one frame that a worker's child sent: (sink, kind, payload); None when there is none to take."""
-    flags = socket.MSG_DONTWAIT | getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+    found = peek_child_frame(channel)
+    if found is not None:
+        drop_child_frame(channel)
+    return found
+
+
+def drop_child_frame(channel: socket.socket) -> None:
+    """Take the first datagram off the socket; the kernel closes what travels with it."""
     try:
-        # Not socket.recv_fds: it ignores its flags, and would wait.
-        data, ancillary, _, _ = channel.recvmsg(_WORD.size + _INLINE, socket.CMSG_SPACE(_FD.size), flags)
+        channel.recv(1, socket.MSG_DONTWAIT)
     except BlockingIOError:
-        return None
-    if len(data) < _WORD.size:
-        return None
+        pass
+
+
+def peek_child_frame(channel: socket.socket) -> tuple[int, int, bytes] | None:
+    """The first frame that stands in the socket, and stays there: (sink, kind, payload); None when there is none.
+
+    A datagram that is no frame is dropped.
+    """
+    flags = socket.MSG_DONTWAIT | socket.MSG_PEEK | getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+    while True:
+        try:
+            # Not socket.recv_fds: it ignores its flags, and would wait.
+            data, ancillary, _, _ = channel.recvmsg(_WORD.size + _INLINE, socket.CMSG_SPACE(_FD.size), flags)
+        except BlockingIOError:
+            return None
+        if len(data) >= _WORD.size:
+            break
+        drop_child_frame(channel)
     (word,) = _WORD.unpack_from(data)
     payload = data[_WORD.size :]
     for level, kind, rights in ancillary:

@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Mapping
 from typing import Any, Final
 
-from logserve.logs import runtime
+from logserve.logs import handover, runtime
 from logserve.logs.access.exchange import Exchange
 from logserve.logs.access.record import EXCHANGE
 from logserve.logs.context import IDS, add_ids, current_exchange, ids_of
@@ -114,11 +114,15 @@ class ForwardingHandler(logging.Handler):
 
     def send(self, record: logging.LogRecord, formatter: logging.Formatter | None, terminator: str) -> None:
         """Emit `record` as another handler's formatter and terminator say (an adopted handler's)."""
+        outermost = handover.enter()
         try:
             kind, payload = self.frame(record, formatter, terminator)
             runtime.emit(self.sink, kind, payload)
         except Exception as error:
             complain("emitting", self, error)
+        finally:
+            if outermost:
+                handover.leave()
 
     def frame(
         self, record: logging.LogRecord, formatter: logging.Formatter | None, terminator: str

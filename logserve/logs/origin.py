@@ -12,6 +12,8 @@ from typing import Final
 
 BOOT_ID_SIZE: Final = 12
 """Bytes of a boot id."""
+LOSS: Final = "l"
+"""What stands before the serial of a report of lost records."""
 
 
 class Origin:
@@ -45,6 +47,10 @@ class Origin:
     def record_id(self, seq: int) -> str:
         """The ``event.id`` of an application's (or the server's own) record, counted apart."""
         return f"{self.prefix}r{seq:x}"
+
+    def loss_id(self, serial: int) -> str:
+        """The ``event.id`` of a report of lost records, which nobody misses where it is not there."""
+        return f"{self.prefix}{LOSS}{serial:x}"
 
     def __repr__(self) -> str:
         return f"Origin({self.prefix!r}, pid={self.pid})"

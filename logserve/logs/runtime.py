@@ -154,7 +154,8 @@ def first_of_all_workers(what: str) -> bool:
 
 def on_access_changed(listener: Callable[[], None]) -> None:
     """Have `listener` called whenever the access logger, or a handler that it may have, changes."""
-    _access_listeners.append(listener)
+    if listener not in _access_listeners:
+        _access_listeners.append(listener)
 
 
 def access_changed() -> None:

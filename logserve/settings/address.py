@@ -74,6 +74,11 @@ class Address(Kind[str]):
 def parse_address(text: str) -> ListenAddress:
     """Take one ``--bind`` apart; :class:`KindError` where it is none."""
     address = text.strip()
+    if "," in address and not address.startswith("unix:"):
+        several = " ".join(part.strip() for part in address.split(","))
+        raise KindError(
+            "one address; several have spaces between in a variable, -b each on a command line", repr(several)
+        )
     if address.startswith("unix:"):
         return _unix(address.removeprefix("unix:"))
     if address.startswith("fd://"):

@@ -22,7 +22,10 @@ class Section(StrEnum):
     TIMEOUTS = "timeouts"
     LIMITS = "limits"
     LOGGING = "logging"
+    SYSLOG = "syslog"
+    METRICS = "metrics"
     PROCESS = "process"
+    HOOKS = "hooks"
     INSPECTION = "inspection"
 
     @property
@@ -38,6 +41,8 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     :param help: one or two sentences, for ``--help`` and ``docs/settings.md``.
     :param short: the short flag, such as ``-w``.
     :param aliases: other spellings of the flag that are understood.
+    :param in_file: gunicorn's name in a configuration file, where it is not the field's; both are understood.
+    :param file_only: only a configuration file can say it: no flag, no variable.
     :param unset: what holds while there is no value, where the default is none.
     :param zero: what 0 means, where it means something of its own.
     :param fallback: a variable that others set and that takes the default's place, and the text that it
@@ -51,6 +56,8 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     help: str
     short: str = ""
     aliases: tuple[str, ...] = ()
+    in_file: str = ""
+    file_only: bool = False
     unset: str = ""
     zero: str = ""
     fallback: tuple[str, str] | None = None
@@ -69,8 +76,15 @@ class Declared(msgspec.Struct, frozen=True):
 
     @property
     def flag(self) -> str:
-        """``--log-level``; the argument's metavar for the one that is no option."""
-        return "APP_MODULE" if self.setting.positional else "--" + self.name.replace("_", "-")
+        """``--log-level``; the argument's metavar for the one that is no option, the name for what has no flag."""
+        if self.setting.positional:
+            return "APP_MODULE"
+        return self.name if self.setting.file_only else "--" + self.name.replace("_", "-")
+
+    @property
+    def name_in_file(self) -> str:
+        """``loglevel``: gunicorn's name, where gunicorn has the setting."""
+        return self.setting.in_file or self.name
 
     @property
     def off_flag(self) -> str:

@@ -6,6 +6,7 @@ wherever it was said. Reading raises :class:`KindError` with what was expected; 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from typing import ClassVar, Generic, TypeVar
@@ -40,6 +41,17 @@ class Kind(Generic[T]):
     def read(self, text: str) -> T:
         """Return the value that `text` stands for; :class:`KindError` where it stands for none."""
         raise NotImplementedError
+
+    def take(self, value: object) -> T:
+        """Return the value that a configuration file gave as `value`; :class:`KindError` where it is none.
+
+        What a file says with quotes means the same as without.
+        """
+        if isinstance(value, bool):
+            return self.read("true" if value else "false")
+        if isinstance(value, str | int | float | os.PathLike):
+            return self.read(os.fspath(value) if isinstance(value, os.PathLike) else str(value))
+        raise KindError(self.expected)
 
     def show(self, value: T) -> str:
         """Return the text that stands for `value`."""

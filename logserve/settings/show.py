@@ -29,6 +29,8 @@ def show_settings(resolved: Resolved) -> str:
 def _assignment(declared: Declared, value: Any) -> str:
     if value is None or value == "":
         return f"# {declared.name}: {declared.setting.unset or 'none'}"
+    if declared.setting.file_only:
+        return f"# {declared.name}: {' '.join(declared.setting.kind.show(value).split())}"
     if declared.is_list:
         return f"{declared.name} = [{', '.join(_literal(declared, item) for item in value)}]"
     return f"{declared.name} = {_literal(declared, value)}"

@@ -1,7 +1,7 @@
 """The layout of shared memory, said once.
 
-A **segment** is one memfd, made by the arbiter for one incarnation of one worker (the arbiter has one of its
-own) and never reused: when its worker is gone the collector drains it and the arbiter lets it go.
+A **segment** is one memfd, made by the arbiter for one incarnation of one worker (the arbiter and the collector
+have one of their own) and never reused: when its worker is gone the collector drains it and the arbiter lets it go.
 
     offset    size            what                                     who writes
     0         8               MAGIC                                    arbiter
@@ -18,7 +18,10 @@ own) and never reused: when its worker is gone the collector drains it and the a
     512       8 * 256         CURSORS: per sink, what it has taken     collector
     2560      8 * 256         DROPPED: per sink, records not kept      producer
     4608      8 * 256         REPORTED: per sink, drops reported       collector
-    8192      512 * entries   ENTRIES: the scoreboard                  producer
+    6656      8               ATTACHED: bytes of the next text         producer
+    6664      1528            what the application itself attached to  producer
+                              the access log (logs/access/attached.py)
+    8192      576 * entries   ENTRIES: the scoreboard                  producer
     ...       capacity        RING (page-aligned)                      producer
 
 A **frame** in the ring is one word, `sink << 48 | kind << 32 | length`, and `length` bytes, padded to 8.
@@ -36,8 +39,9 @@ An **entry** of the scoreboard is one connection's current request:
     40        8      connection serial
     48        8      request number in the connection
     56        8      status << 48 | body bytes sent
-    64        8      lengths: id << 48 | peer << 32 | trace << 16 | request line
-    72        440    texts, one behind the other: request line, trace parent, peer, request id
+    64        8      lengths: peer << 48 | id << 32 | trace << 16 | request line
+    72        56     the peer, written when the connection comes
+    128       448    texts, one behind the other: request line, trace parent, request id
 
 The **roster** is one more memfd, shared by all workers: a row of 64 bytes for each slot, read by the arbiter
 (heartbeat) and by the other workers (who has fewer connections).
@@ -78,10 +82,14 @@ W_TOO_LONG: Final = 33
 W_CURSORS: Final = 64
 W_DROPPED: Final = 320
 W_REPORTED: Final = 576
+W_ATTACHED: Final = 832
+ATTACHED_OFFSET: Final = 6664
 HEADER_SIZE: Final = 8192
+ATTACHED_SIZE: Final = HEADER_SIZE - ATTACHED_OFFSET
+"""Bytes of that text; a region of a backlog has words of its own there (:mod:`logserve.shm.backlog`)."""
 MAX_SINKS: Final = 256
 
-ENTRY_SIZE: Final = 512
+ENTRY_SIZE: Final = 576
 ENTRY_WORDS: Final = ENTRY_SIZE // 8
 # Word indices inside an entry.
 E_PHASE: Final = 0
@@ -93,16 +101,20 @@ E_CONNECTION: Final = 5
 E_NUMBER: Final = 6
 E_SENT: Final = 7
 E_LENGTHS: Final = 8
-E_TEXT_OFFSET: Final = 72
+E_PEER_OFFSET: Final = 72
+E_TEXT_OFFSET: Final = 128
 E_TEXT_SIZE: Final = ENTRY_SIZE - E_TEXT_OFFSET
 MAX_LINE_TEXT: Final = 256
 MAX_TRACE_TEXT: Final = 56
-MAX_PEER_TEXT: Final = 56
-MAX_ID_TEXT: Final = 72
+MAX_PEER_TEXT: Final = E_TEXT_OFFSET - E_PEER_OFFSET
+MAX_ID_TEXT: Final = 128
+"""Also the longest request id that is taken from a client: an entry never has a part of one."""
 
 PAGE: Final = 4096
 
 ROSTER_SLOTS: Final = 256
+COLLECTOR_SLOT: Final = ROSTER_SLOTS
+"""The slot of the collector's own ring, and of its own records: no worker's, and not the arbiter's."""
 ROSTER_ROW: Final = 64
 ROSTER_WORDS: Final = ROSTER_ROW // 8
 R_HEARTBEAT: Final = 0

@@ -6,11 +6,17 @@ entry half written: a text of a wrong length, never a fault.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import re
+from typing import Final, NamedTuple
 
 from logserve.shm import layout as at
 from logserve.shm.layout import Phase
 from logserve.shm.segment import Segment
+
+# What may be the beginning of user information (RFC 3986, section 3.2.1), percent-encoded too, up to the end.
+_AUTHORITY_BEGUN: Final = re.compile(
+    r"(^|(?:[/\\]|%(?:25)*(?:2f|5c)){2})(?:(?![/\\?#\s]|%(?:25)*(?:2f|5c|3f|23)).)*\Z", re.IGNORECASE
+)
 
 
 class Entry(NamedTuple):
@@ -44,8 +50,15 @@ class Entry(NamedTuple):
 
     @property
     def target(self) -> str:
-        """The request line's second word, as far as it is there."""
-        return self.line.rstrip("\r\n").partition(" ")[2].partition(" ")[0]
+        """The request line's second word, as far as it is there.
+
+        It never ends inside an authority: behind the cut may stand the ``@`` that makes a password of what is
+        before it, and without which nobody can tell.
+        """
+        target, end, _ = self.line.rstrip("\r\n").partition(" ")[2].partition(" ")
+        if end or len(self.line) < at.MAX_LINE_TEXT:
+            return target
+        return _AUTHORITY_BEGUN.sub(r"\1", target)
 
     @property
     def version(self) -> str:
@@ -74,7 +87,7 @@ def used(segment: Segment) -> list[int]:
 def read(segment: Segment, entry: int) -> Entry:
     """The entry that begins at this word."""
     words = segment.words
-    line, trace, peer, identifier = _texts(segment, entry)
+    line, trace, identifier, peer = _texts(segment, entry)
     return Entry(
         seq=words[entry + at.E_SEQ],
         connection=words[entry + at.E_CONNECTION],
@@ -109,12 +122,15 @@ def in_flight(segment: Segment) -> list[Entry]:
 
 
 def _texts(segment: Segment, entry: int) -> list[str]:
+    """Request line, trace parent, request id and peer."""
     lengths = segment.words[entry + at.E_LENGTHS]
     start = entry * 8 + at.E_TEXT_OFFSET
     end = start + at.E_TEXT_SIZE
     texts = []
-    for shift in (0, 16, 32, 48):
+    for shift in (0, 16, 32):
         stop = min(start + (lengths >> shift & 0xFFFF), end)
         texts.append(bytes(segment.memory[start:stop]).decode("latin-1"))
         start = stop
-    return texts
+    start = entry * 8 + at.E_PEER_OFFSET
+    stop = start + min(lengths >> 48, at.MAX_PEER_TEXT)
+    return [*texts, bytes(segment.memory[start:stop]).decode("latin-1")]

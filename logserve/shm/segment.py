@@ -5,7 +5,6 @@ from __future__ import annotations
 import mmap
 import os
 import sys
-import tempfile
 
 from logserve.shm import layout as at
 
@@ -23,6 +22,8 @@ def make_memory(name: str, size: int) -> int:
         os.ftruncate(fd, size)
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
     else:
+        import tempfile
+
         fd, path = tempfile.mkstemp(prefix=f"{name}-")
         os.unlink(path)
         os.ftruncate(fd, size)

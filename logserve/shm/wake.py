@@ -22,6 +22,13 @@ class Wakeup:
             os.set_blocking(self.reader, False)
             os.set_blocking(self.writer, False)
 
+    @classmethod
+    def of(cls, reader: int, writer: int) -> Wakeup:
+        """The one whose descriptors these are, in a program that was executed with them."""
+        wakeup = cls.__new__(cls)
+        wakeup.reader, wakeup.writer = reader, writer
+        return wakeup
+
     def fileno(self) -> int:
         """The descriptor to wait on."""
         return self.reader

@@ -9,19 +9,18 @@ from typing import Any
 
 from logserve import http1
 from logserve.logs import capture, runtime
-from logserve.logs.access.plan import AccessPlan
 from logserve.logs.names import ACCESS
 from logserve.logs.origin import Origin
 from logserve.settings import Settings
 from logserve.shm.ring import Producer
 from logserve.workers.accept import Acceptor
 from logserve.workers.conversations import Conversations
+from logserve.workers.hooked import plan_for, server_for
 from logserve.workers.ledger import Ledger
 from logserve.workers.limits import WorkerLimits
 from logserve.workers.loop import Loop
 from logserve.workers.poller import new_poller
 from logserve.workers.runner import InlineRunner, Keeping, Others, PoolRunner
-from logserve.workers.serve import Server
 from logserve.workers.signals import WorkerSignals
 from logserve.workers.start import WorkerStart
 from logserve.wsgi.environ import script_name_from_environment, worker_environ
@@ -33,13 +32,13 @@ def make_loop(
     """The loop and all that belongs to it, ready to run."""
     settings = start.settings
     access = logging.getLogger(ACCESS)
-    ledger = Ledger(producer, AccessPlan.of(access, origin), origin)
-    runtime.on_access_changed(lambda: ledger.use(AccessPlan.of(access, origin)))
+    ledger = Ledger(producer, plan_for(start.side, access, origin), origin)
+    runtime.on_access_changed(lambda: ledger.use(plan_for(start.side, access, origin)))
     poller = new_poller()
     limits = _limits(settings)
     loop = Loop(poller, ledger, limits=limits, roster=start.roster, slot=start.slot)
     errors = capture.errors_stream()
-    server = Server(application, ledger, errors, settings.request_id_header)
+    server = server_for(start.side, application, ledger, errors, settings.request_id_header)
     keeping = Keeping(Others(start.roster), loop.beat, keep=settings.keep_alive > 0)
     runner: InlineRunner | PoolRunner
     if settings.worker_class == "gthread":

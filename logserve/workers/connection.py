@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 from logserve import http1
 from logserve.errors import RemoteProtocolError
+from logserve.http1.response import CONTINUE
 from logserve.logs.access.exchange import Ends, Exchange
 from logserve.logs.access.outcome import Outcome
 from logserve.shm import layout as at
@@ -81,6 +82,11 @@ class Undeliverable(ConnectionError):  # noqa: N818 - what it is, not an error o
         return cls(Outcome.APP_SHORT, "file_shrank", f"a file of the application's became shorter: {error}")
 
 
+def peer_text(peer: tuple[str, int]) -> bytes:
+    """A client's address and port for its scoreboard entries."""
+    return f"{peer[0]} {peer[1]}".encode()[: at.MAX_PEER_TEXT]
+
+
 class KeepPolicy(Protocol):
     """Who knows whether connections should be kept alive just now, and tells the arbiter that the worker lives."""
 
@@ -130,7 +136,8 @@ class Connection:
         "mask",
         "outgoing",
         "overhead",
-        "peer_text",
+        "peer",
+        "peer_length",
         "policy",
         "request",
         "requests",
@@ -152,6 +159,7 @@ class Connection:
         http: http1.Connection,
         *,
         serial: int,
+        peer: bytes,
         entry: int,
         ends: Ends,
         environ: dict[str, Any],
@@ -166,7 +174,10 @@ class Connection:
         self.entry = entry
         """Word index of the scoreboard entry of the request under way."""
         self.ends = ends
-        self.peer_text = f"{ends.client_ip} {ends.client_port}".encode()[: at.MAX_PEER_TEXT]
+        self.peer = peer
+        """As it stands in its scoreboard entries: see :func:`peer_text`."""
+        self.peer_length = len(peer) << 48
+        """Its part of an entry's word of lengths."""
         self.environ = environ
         self.policy = policy
         self.response_spool = response_spool
@@ -300,6 +311,13 @@ class Connection:
             self.policy.beat()
             if 0 < self.send_timeout <= waited:
                 raise Undeliverable.reader_timed_out(self.send_timeout)
+
+    def send_continue(self) -> None:
+        """Tell the client to go on with its body (RFC 9110 section 15.2.1)."""
+        try:
+            self.sock.send(CONTINUE)
+        except OSError:
+            pass  # the next read tells what is wrong with the client
 
     # -- between requests
 

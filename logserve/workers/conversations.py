@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import math
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final
 
 from logserve import http1
 from logserve.errors import RemoteProtocolError
 from logserve.http1.request import Data, Request
-from logserve.http1.response import CONTINUE
 from logserve.logs.access.exchange import Ends
 from logserve.shm import layout as at
 from logserve.shm.layout import Phase
@@ -28,25 +26,20 @@ from logserve.workers.connection import (
     SENDING,
     Connection,
     KeepPolicy,
-    Waiting,
+    peer_text,
 )
-from logserve.workers.deadlines import Deadlines
 from logserve.workers.ledger import BODY, QUEUED, Ledger
 from logserve.workers.limits import WorkerLimits
 from logserve.workers.poller import READ, WRITE, Poller
+from logserve.workers.read_ahead import ReadAhead
 from logserve.workers.runner import Runner
 from logserve.workers.serve import Server
+from logserve.workers.timers import Timers
 from logserve.wsgi.body import BodyBuffer
 from logserve.wsgi.environ import connection_environ
 
-_monotonic = time.monotonic
-
 RECEIVE_SIZE: Final = 65536
-LINGER_SECONDS: Final = 2.0
 LINGER_BYTES: Final = 1 << 20
-LAST_CHANCE: Final = 1.0
-"""Seconds for which a stopping worker still takes a request on an idle connection: one that is on its way when the
-stop comes would be lost. Its answer says ``Connection: close``."""
 
 
 class Conversations:
@@ -93,14 +86,8 @@ class Conversations:
         self.room_again: Callable[[], None] = lambda: None
         """Called once there is room for a connection again, after :meth:`make_room` found none."""
         self._full = False
-        self._idle: Deadlines[Connection] = Deadlines(limits.keep_alive)
-        self._heads: Deadlines[Connection] = Deadlines(limits.header_timeout)
-        self._bodies: Deadlines[Connection] = Deadlines(limits.body_timeout)
-        self._sends: Deadlines[Connection] = Deadlines(limits.send_timeout)
-        self._lingers: Deadlines[Connection] = Deadlines(LINGER_SECONDS)
-        self._last_chances: Deadlines[Connection] = Deadlines(LAST_CHANCE)
-        self._resting = self._idle
-        """Which deadlines a connection has between two requests."""
+        self._timers = Timers(limits)
+        self._ahead = ReadAhead(ledger, self._parse)
 
     def ready(self, connection: Connection) -> None:
         """Its socket can be read or written, or has hung up."""
@@ -109,7 +96,7 @@ class Conversations:
             self._read(connection)
         elif state is SENDING:
             if self._server.resume(connection):
-                self._time(connection, self._sends)
+                self._timers.start(connection, self._timers.sends)
             if connection.exchange is None and self._settle(connection):
                 self._advance(connection)
         elif state is LINGERING:
@@ -129,19 +116,6 @@ class Conversations:
             self._poller.register(connection.fd, mask)
         connection.mask = mask
 
-    def _time(self, connection: Connection, deadlines: Deadlines[Connection], since: float = 0.0) -> None:
-        """Give a connection this deadline, in place of the one that it had, from `since` or from now."""
-        if connection.timer is not None and connection.timer is not deadlines:
-            connection.timer.cancel(connection)
-        deadlines.start(connection, since or _monotonic())
-        connection.timer = deadlines
-
-    @staticmethod
-    def _untime(connection: Connection) -> None:
-        if connection.timer is not None:
-            connection.timer.cancel(connection)
-            connection.timer = None
-
     # -- connections come
 
     def make_room(self) -> bool:
@@ -152,11 +126,11 @@ class Conversations:
         """
         if self._places_taken() < self._limits.connections and not self._ledger.full:
             return True
-        idle = self._idle.oldest() or self._last_chances.oldest()
+        idle = self._timers.idle.oldest() or self._timers.last_chances.oldest()
         if idle is not None:
             self._linger(idle)
             return True
-        reading = self._heads.oldest()
+        reading = self._timers.heads.oldest()
         if reading is not None:
             self._header_timeout(reading)
         self._full = self._places_taken() >= self._limits.connections or self._ledger.full
@@ -168,7 +142,7 @@ class Conversations:
             self.room_again()
 
     def _places_taken(self) -> int:
-        return len(self.open) - len(self._lingers)
+        return len(self.open) - len(self._timers.lingers)
 
     def accepted(self, sock: socket.socket) -> None:
         """A new connection: most have sent their request already (TCP_DEFER_ACCEPT), so read at once."""
@@ -183,11 +157,13 @@ class Conversations:
         except OSError:
             sock.close()  # ENOTCONN: reset before it was accepted, not a byte was read
             return
+        text = peer_text(peer)
         connection = Connection(
             sock,
             http1.Connection(self._http_limits),
             serial=self._serial,
-            entry=self._ledger.open(),
+            peer=text,
+            entry=self._ledger.open(text),
             ends=Ends(*peer, *server),
             environ=connection_environ(self._environ, peer, server),
             policy=self._policy,
@@ -196,7 +172,7 @@ class Conversations:
         )
         self.open[connection.fd] = connection
         self._words[self._row + at.R_CONNECTIONS] = self._places_taken()
-        self._time(connection, self._heads)
+        self._timers.start(connection, self._timers.heads)
         self._read(connection)
         if connection.state is READING and not connection.mask:
             self._watch(connection, READ)
@@ -238,7 +214,7 @@ class Conversations:
         """Read on: have what is complete answered, until a call is under way or more bytes are needed."""
         while not self.ending:
             try:
-                complete = (connection.waiting and self._next_waiting(connection)) or self._parse(connection)
+                complete = (connection.waiting and self._ahead.next(connection)) or self._parse(connection)
             except RemoteProtocolError as error:
                 self._broken(connection, error)
                 return
@@ -250,10 +226,10 @@ class Conversations:
                 self._await_more(connection)
                 return
             if connection.http.unread and connection.http.buffered and not connection.waiting:
-                self._look_ahead(connection)
+                self._ahead.take(connection, self._spare_entries())
             connection.state = CALLING
             if not self._inline:
-                self._untime(connection)
+                self._timers.cancel(connection)
             if not self._runner.start(connection) or not self._settle(connection):
                 return
 
@@ -271,7 +247,10 @@ class Conversations:
                 self._server.head_complete(connection, event, BODY)
                 connection.body = BodyBuffer(self._limits.body_spool)
                 if event.expect_continue:
-                    self._send_continue(connection)
+                    if connection.waiting:  # not before the answer to an earlier request
+                        connection.waiting[-1].continue_due = True
+                    else:
+                        connection.send_continue()
             elif type(event) is Data:
                 assert connection.body is not None
                 connection.body.append(event.data)
@@ -282,56 +261,9 @@ class Conversations:
                 return True
         return False
 
-    @staticmethod
-    def _send_continue(connection: Connection) -> None:
-        if connection.waiting:  # not before the answer to an earlier request
-            connection.waiting[-1].continue_due = True
-            return
-        try:
-            connection.sock.send(CONTINUE)
-        except OSError:
-            pass  # the next read tells what is wrong with the client
-
-    def _look_ahead(self, connection: Connection) -> None:
-        """Requests came in one piece with the one that is about to be answered (pipelining).
-
-        Their bytes have been read, so each gets its entry now: were the worker killed in the call, each would
-        have its record. Entries that connections still to come may need are not taken.
-        """
-        first = connection.take_request()
-        spare = self._ledger.free - max(0, self._limits.connections - self._places_taken())
-        while connection.http.buffered and spare > 0:
-            spare -= 1
-            connection.entry = self._ledger.open()
-            connection.exchange = self._ledger.begin(connection)
-            waiting = Waiting(connection)
-            connection.waiting.append(waiting)
-            try:
-                waiting.complete = self._parse(connection)
-            except (RemoteProtocolError, OSError) as error:
-                waiting.error = error
-            waiting.request, waiting.body = connection.request, connection.body
-            connection.request = connection.body = None
-            if not waiting.complete:
-                break
-        connection.give_request(first)
-
-    def _next_waiting(self, connection: Connection) -> bool:
-        """Take up the next request that was read ahead, if there is one and none is under way; True if complete.
-
-        :raises RemoteProtocolError: what was wrong with it.
-        :raises OSError: its body could not be kept.
-        """
-        if connection.exchange is not None or not connection.waiting:
-            return False
-        waiting = connection.waiting.popleft()
-        self._ledger.close(connection.entry)
-        connection.give_request(waiting)
-        if waiting.error is not None:
-            raise waiting.error
-        if waiting.continue_due and not waiting.complete:
-            self._send_continue(connection)
-        return waiting.complete
+    def _spare_entries(self) -> int:
+        """Those that no connection still to come may need."""
+        return self._ledger.free - max(0, self._limits.connections - self._places_taken())
 
     def _await_more(self, connection: Connection) -> None:
         exchange = connection.exchange
@@ -340,9 +272,9 @@ class Conversations:
             self._no_request(connection)
             self._rest(connection)
         elif connection.http.in_body:
-            self._time(connection, self._bodies)
-        elif connection.timer is not self._heads:  # what trickles in does not renew it
-            self._time(connection, self._heads, exchange.begin / 1e9)
+            self._timers.start(connection, self._timers.bodies)
+        elif connection.timer is not self._timers.heads:  # what trickles in does not renew it
+            self._timers.start(connection, self._timers.heads, exchange.begin / 1e9)
 
     def called_back(self, connection: Connection) -> None:
         """A call that ran in a thread is over."""
@@ -356,7 +288,7 @@ class Conversations:
         if connection.exchange is not None:
             connection.state = SENDING
             self._watch(connection, WRITE)
-            self._time(connection, self._sends)
+            self._timers.start(connection, self._timers.sends)
             return False
         self._served()
         connection.state = READING
@@ -379,11 +311,7 @@ class Conversations:
     def _rest(self, connection: Connection) -> None:
         if self._full:
             self._tell_of_room()  # an idle connection is one that can go
-        resting = self._resting
-        if connection.timer is resting:
-            resting.start(connection, _monotonic())
-        else:
-            self._time(connection, resting)
+        self._timers.rest(connection)
 
     # -- requests that fail
 
@@ -424,11 +352,14 @@ class Conversations:
             self._close(connection)
             return
         connection.state = LINGERING
-        if len(self._lingers) >= self._limits.connections and (oldest := self._lingers.oldest()) is not None:
+        if (
+            len(self._timers.lingers) >= self._limits.connections
+            and (oldest := self._timers.lingers.oldest()) is not None
+        ):
             self._close(oldest)
         self._give_back_entry(connection)
         self._watch(connection, READ)
-        self._time(connection, self._lingers)
+        self._timers.start(connection, self._timers.lingers)
         self._words[self._row + at.R_CONNECTIONS] = self._places_taken()
         self._tell_of_room()
 
@@ -458,7 +389,7 @@ class Conversations:
 
     def _close(self, connection: Connection) -> None:
         self._drop_waiting(connection)
-        self._untime(connection)
+        self._timers.cancel(connection)
         self._watch(connection, 0)
         del self.open[connection.fd]
         self._give_back_entry(connection)
@@ -471,33 +402,28 @@ class Conversations:
     def look_at_deadlines(self, now: float) -> None:
         """End what took too long by `now` (CLOCK_MONOTONIC, seconds)."""
         self._server.look_back(now)
-        for connection in self._expired(self._idle, now):
+        timers = self._timers
+        for connection in timers.expired(timers.idle, now):
             self._linger(connection)
-        for connection in self._expired(self._last_chances, now):
+        for connection in timers.expired(timers.last_chances, now):
             self._linger(connection)
-        for connection in self._expired(self._heads, now):
+        for connection in timers.expired(timers.heads, now):
             self._header_timeout(connection)
-        for connection in self._expired(self._bodies, now):
+        for connection in timers.expired(timers.bodies, now):
             self._broken(connection, connection.http.time_out())
-        for connection in self._expired(self._sends, now):
+        for connection in timers.expired(timers.sends, now):
             self._server.reader_timed_out(connection)
             self._settle(connection)
-        for connection in self._expired(self._lingers, now):
+        for connection in timers.expired(timers.lingers, now):
             self._close(connection)
-
-    @staticmethod
-    def _expired(deadlines: Deadlines[Connection], now: float) -> Iterator[Connection]:
-        for connection in deadlines.expired(now):
-            connection.timer = None
-            yield connection
 
     def wind_down(self) -> None:
         """Idle connections get a last chance; what is under way is finished."""
         self.winding_down = True
-        self._resting = self._last_chances
+        self._timers.wind_down()
         for connection in self.open.values():
             if connection.state is READING and connection.exchange is None:
-                self._time(connection, self._last_chances)
+                self._timers.rest(connection)
 
     def quit(self) -> None:
         """End all now: what is under way is recorded as ended by the shutdown."""
@@ -507,5 +433,14 @@ class Conversations:
             if connection.state is CALLING:
                 continue  # its thread has it; the collector makes its record from its entry
             if connection.exchange is not None:
+                if connection.request is None:
+                    self._learn(connection)
                 self._server.shut_down(connection)
             self._close(connection)
+
+    def _learn(self, connection: Connection) -> None:
+        """Look at what was read and not looked at: a request whose head is there is recorded under its own id."""
+        try:
+            self._parse(connection)
+        except (RemoteProtocolError, OSError):
+            pass  # it is not answered any more; the record says what could be read

@@ -69,7 +69,11 @@ class Ledger:
         self._words = segment.words
         self._memory = segment.memory
         first = at.HEADER_SIZE // 8
-        self._free = [first + entry * at.ENTRY_WORDS for entry in range(segment.entries - 1, -1, -1)]
+        self._fresh = first
+        """The first entry that was never taken; a list of all would be memory that no two workers share."""
+        self._end = first + segment.entries * at.ENTRY_WORDS
+        self._free: list[int] = []
+        """Those that were given back."""
         self._next_seq = 1
         self._spare_seqs: list[int] = []
         self._wall_offset = 0
@@ -89,9 +93,16 @@ class Ledger:
 
     # -- entries
 
-    def open(self) -> int:
-        """An entry for a new connection; the loop never holds more connections than there are entries."""
-        return self._free.pop()
+    def open(self, peer: bytes) -> int:
+        """An entry for a new connection from `peer`; the loop never holds more connections than there are entries."""
+        if self._free:
+            entry = self._free.pop()
+        else:
+            entry = self._fresh
+            self._fresh = entry + at.ENTRY_WORDS
+        start = entry * 8 + at.E_PEER_OFFSET
+        self._memory[start : start + len(peer)] = peer
+        return entry
 
     def close(self, entry: int) -> None:
         """Give a connection's entry back."""
@@ -100,12 +111,12 @@ class Ledger:
     @property
     def free(self) -> int:
         """How many entries are not taken."""
-        return len(self._free)
+        return len(self._free) + (self._end - self._fresh) // at.ENTRY_WORDS
 
     @property
     def full(self) -> bool:
         """Whether every entry is taken."""
-        return not self._free
+        return not self._free and self._fresh == self._end
 
     # -- a request's way
 
@@ -122,7 +133,7 @@ class Ledger:
         serial, number, entry = connection.serial, connection.requests, connection.entry
         exchange = Exchange(self._origin, seq, serial, number, now, wall, connection.ends)
         # While PHASE is NONE nobody looks, so the words need no stores of their own.
-        _pack_begin(self._memory, entry * 8 + 8, 0, seq, now, wall, serial, number, 0, 0)
+        _pack_begin(self._memory, entry * 8 + 8, 0, seq, now, wall, serial, number, 0, connection.peer_length)
         self._words[entry] = HEADER
         return exchange
 
@@ -143,17 +154,18 @@ class Ledger:
         """
         if len(line) > _MAX_LINE:
             line = line[:_MAX_LINE]
-        peer = connection.peer_text
-        text = line + peer
-        lengths = len(peer) << 32 | len(line)
+        text = line
+        lengths = connection.peer_length | len(line)
         if trace or request_id:
             trace, request_id = trace[: at.MAX_TRACE_TEXT], request_id[: at.MAX_ID_TEXT]
-            text = line + trace + peer + request_id
-            lengths |= len(request_id) << 48 | len(trace) << 16
+            text = line + trace + request_id
+            lengths |= len(request_id) << 32 | len(trace) << 16
         entry, words = connection.entry, self._words
         start = entry * 8 + _TEXT
         self._memory[start : start + len(text)] = text
-        words[entry + _LENGTHS] = lengths  # 0 since begin: a death in between leaves no text
+        words[entry + _LENGTHS] = (
+            lengths  # the peer's alone since begin: a death in between leaves no other text
+        )
         words[entry] = phase
 
     def phase(self, connection: Connection, phase: int) -> None:

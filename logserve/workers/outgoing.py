@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import sys
-import tempfile
 from collections import deque
 from typing import Final
 
@@ -68,6 +67,8 @@ class Outgoing:
             return
         spool = self._spool
         if spool is None:
+            import tempfile  # with it come a dozen modules that most workers never need
+
             with tempfile.TemporaryFile(prefix="logserve-response-", buffering=0) as file:
                 spool = self._spool = FilePart(os.dup(file.fileno()), 0, 0)
             self._parts.append(spool)

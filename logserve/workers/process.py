@@ -9,10 +9,11 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from logserve.errors import AppError, BootError, ConfigurationError, LogserveError
-from logserve.logs import adopt, capture, runtime
+from logserve.logs import adopt, capture, handover, runtime
+from logserve.logs.access import attached
 from logserve.logs.config import configure_worker
 from logserve.logs.context import stamp_all_records
 from logserve.logs.origin import Origin
@@ -28,8 +29,13 @@ from logserve.workers.signals import WorkerSignals
 from logserve.workers.start import WorkerStart
 from logserve.wsgi.importer import load_app
 
+if TYPE_CHECKING:
+    from logserve.compat.hooks import WorkerSide
+
 log = logging.getLogger("logserve.error")
 
+LAST_RECORDS: Final = 2.0
+"""Seconds that threads which are still in a call have at the end for the record that they are about to hand over."""
 INTERNAL_ERROR: Final = 70
 """Exit code of a worker that failed by itself (EX_SOFTWARE of sysexits.h)."""
 
@@ -42,6 +48,14 @@ def run(start: WorkerStart) -> int:
 
     :returns: the exit code: 0 after a stop that was asked for, 3 or 4 where the application cannot be loaded.
     """
+    try:
+        return _run(start)
+    finally:
+        if start.side is not None:
+            start.side.leaving()
+
+
+def _run(start: WorkerStart) -> int:
     atexit._clear()  # what the arbiter registered is the arbiter's
     atexit.register(logging.shutdown)  # but for this: a MemoryHandler of the application's is flushed
     words, row = start.roster.words, start.slot * at.ROSTER_WORDS
@@ -50,13 +64,20 @@ def run(start: WorkerStart) -> int:
     words[row + at.R_HEARTBEAT] = time.monotonic_ns()
     start.segment.words[at.W_PID] = os.getpid()
     faults = Faults(start.faults_fd)
+    side = start.side
+    if side is not None:
+        side.install_abort(faults.disable)
     faults.enable()
-    interrupt = _Interrupt()
+    interrupt = _Interrupt(side)
     signals = WorkerSignals(interrupt.wind_down, interrupt.quit)
     origin = Origin(start.boot_id, start.slot, start.incarnation)
     producer = _install_logging(start, origin)
     try:
+        if side is not None:
+            side.booting(lambda: words[row + at.R_REQUESTS])
         application = start.application or load_app(start.settings.app)
+        if side is not None:
+            application = side.loaded(application)
     except LogserveError as error:
         return _boot_failed(start, error.exit_code, str(error))
     except BaseException:
@@ -85,7 +106,10 @@ def run(start: WorkerStart) -> int:
     words[row + at.R_STATE] = WorkerState.STOPPING
     if isinstance(loop.runner, PoolRunner) and loop.runner.busy:
         faults.dump()
+        handover.close(LAST_RECORDS)
     loop.runner.stop()
+    if side is not None:
+        side.leaving()
     atexit._run_exitfuncs()
     producer.wake_reader()
     return 0
@@ -94,8 +118,9 @@ def run(start: WorkerStart) -> int:
 class _Interrupt:
     """What the handlers do at once, because the loop may be inside the application's call."""
 
-    def __init__(self) -> None:
+    def __init__(self, side: WorkerSide | None) -> None:
         self.loop: Loop | None = None
+        self._side = side
 
     def wind_down(self) -> None:
         """The answer under way says ``Connection: close``."""
@@ -104,6 +129,8 @@ class _Interrupt:
 
     def quit(self) -> None:
         """Begin nothing more, and end the call, where it runs in the main thread."""
+        if self._side is not None:
+            self._side.interrupted()
         if self.loop is None:
             return
         self.loop.quit()
@@ -123,6 +150,7 @@ def _install_logging(start: WorkerStart, origin: Origin) -> Producer:
     stamp_all_records()
     if settings.adopt_handlers:
         adopt.enable(settings.app)
+    attached.install()
     return producer
 
 

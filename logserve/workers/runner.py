@@ -13,6 +13,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Final, Protocol
 
+from logserve.logs import handover
 from logserve.shm import layout as at
 from logserve.shm.segment import Roster
 from logserve.shm.wake import Wakeup
@@ -133,7 +134,7 @@ class InlineRunner:
 
         :raises QuickStop: through the application.
         """
-        if self._server.in_application:
+        if self._server.in_application and not handover.put_off(self.interrupt):
             self._server.in_application = False
             raise QuickStop
 

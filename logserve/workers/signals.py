@@ -43,6 +43,7 @@ class WorkerSignals:
         for number in IGNORED:
             signal.signal(number, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # the application's children are its own
+        os.register_at_fork(after_in_child=_to_default)
         signal.signal(signal.SIGTERM, self._note_graceful)
         for number in QUICK:
             signal.signal(number, self._note_quick)
@@ -65,3 +66,10 @@ class WorkerSignals:
     def _note_quick(self, _number: int, _frame: FrameType | None) -> None:
         self.quick = True
         self._interrupt()
+
+
+def _to_default() -> None:
+    """In a child that the application forks: signals mean again what they mean to any process."""
+    signal.set_wakeup_fd(-1)
+    for number in (*IGNORED, *QUICK, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)

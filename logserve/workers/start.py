@@ -5,13 +5,16 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from logserve.channel import Channel
 from logserve.logs.config import LoggingConfig
 from logserve.settings import Settings
 from logserve.shm.segment import Roster, Segment
 from logserve.shm.wake import Wakeup
+
+if TYPE_CHECKING:
+    from logserve.compat.hooks import WorkerSide  # loaded where there are hooks
 
 
 @dataclass(slots=True)
@@ -20,7 +23,8 @@ class WorkerStart:
 
     `pokes` holds one wake-up per slot: waking a slot's asks its worker to look at the listeners. `stdio` are
     duplicates of the real descriptors 1 and 2 where ``--capture-output`` replaced them. `faults_fd` is where
-    faulthandler writes. `application` is the callable that ``--preload`` loaded, else None.
+    faulthandler writes. `application` is the callable that ``--preload`` loaded, else None. `side` calls
+    the user's hooks, where there are any.
     """
 
     settings: Settings
@@ -40,3 +44,4 @@ class WorkerStart:
     child_socket: socket.socket | None = None
     stdio: tuple[int, int] | None = None
     shared_listeners: bool = True
+    side: WorkerSide | None = None

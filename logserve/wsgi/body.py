@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tempfile
 from typing import IO
 
 
@@ -29,6 +28,8 @@ class BodyBuffer:
         self.received += len(data)
         if before <= self._threshold < self.received:
             kept = self._file
+            import tempfile  # with it come a dozen modules that most workers never need
+
             self._file = tempfile.TemporaryFile(prefix="logserve-body-")  # noqa: SIM115 - closed with the request
             self._file.write(kept.getbuffer())  # type: ignore[attr-defined]  # a BytesIO until now
         self._file.write(data)

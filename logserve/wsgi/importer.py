@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import ast
 import importlib
+import keyword
 import os
 import sys
 from collections.abc import Callable
-from types import ModuleType
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_ITERABLE_COROUTINE
+from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from logserve.errors import AppError, BootError
@@ -60,6 +62,9 @@ def load_app(spec: str) -> Application:
 
 def _parse_target(spec: str, expression: str) -> Target:
     """Take the part behind the colon apart."""
+    names = tuple(expression.split("."))
+    if all(name.isidentifier() and not keyword.iskeyword(name) for name in names):
+        return Target(expression, names, False, (), {})
     try:
         node = ast.parse(expression, mode="eval").body
     except (SyntaxError, ValueError):
@@ -157,7 +162,19 @@ def _checked(name: str, found: object, module: ModuleType) -> Application:
             what = f"{name!r} is {suggest.kind_of(found)}, expected a WSGI application"
             problem = f"{what}; {suggest.what_is_there(module)}"
         raise AppError(problem)
-    problem = suggest.why_not_wsgi(name, found)
+    problem = "" if _is_plainly_wsgi(found) else suggest.why_not_wsgi(name, found)
     if problem:
         raise AppError(problem)
     return found
+
+
+def _is_plainly_wsgi(found: Callable[..., Any]) -> bool:
+    """Whether it is an ordinary function of two arguments, as most are: what `inspect` is not needed for.
+
+    Its work would unshare a part of the memory that this process has in common with the other workers.
+    """
+    if type(found) is not FunctionType or found.__dict__:  # there a function may be marked as a coroutine's
+        return False
+    code = found.__code__
+    odd = CO_COROUTINE | CO_ITERABLE_COROUTINE | CO_ASYNC_GENERATOR
+    return code.co_argcount == 2 and not code.co_kwonlyargcount and not code.co_flags & odd

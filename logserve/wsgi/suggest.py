@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import inspect
 import os
 import sys
@@ -49,7 +48,7 @@ def no_such_module(name: str, missing: str, expression: str) -> str:
     where = f"in package {parent_name!r}" if parent is not None else f"in {places[0]} or on the Python path"
     names = sorted({module for place in places for module in _modules_in(place)})
     sentence = f"no module {last!r} {where}"
-    near = difflib.get_close_matches(last, names, n=1)
+    near = _near(last, names)
     if near:
         full = f"{parent_name}.{near[0]}" if parent_name else near[0]
         return f"{sentence}; did you mean '{full + name[len(missing) :]}'?"
@@ -63,7 +62,7 @@ def what_is_there(module: ModuleType, wanted: str = "") -> str:
     names = _applications(module)
     if not names:
         return "the module has no WSGI callable at all"
-    near = difflib.get_close_matches(wanted, names, n=1) if wanted else []
+    near = _near(wanted, names) if wanted else []
     hint = f"; did you mean '{module.__name__}:{near[0]}'?" if near else ""
     return f"the module's WSGI callables: {_listed(names)}{hint}"
 
@@ -188,6 +187,12 @@ def _binds(signature: inspect.Signature, arguments: int) -> bool:
 
 def _takes_anything(signature: inspect.Signature) -> bool:
     return any(each.kind is each.VAR_POSITIONAL for each in signature.parameters.values())
+
+
+def _near(word: str, names: list[str]) -> list[str]:
+    import difflib  # where something is wrong: no worker that serves loads it
+
+    return difflib.get_close_matches(word, names, n=1)
 
 
 def _listed(names: list[str]) -> str:

@@ -8,7 +8,9 @@ from types import TracebackType
 from typing import NamedTuple
 
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-_IMPORT_MACHINERY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep + "importlib" + os.sep
+_STANDARD_LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
+_IMPORT_MACHINERY = f"{_STANDARD_LIBRARY}importlib{os.sep}"
+_INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
 
 class UsersTraceback(NamedTuple):
@@ -25,7 +27,8 @@ class UsersTraceback(NamedTuple):
 def users_traceback(error: BaseException) -> UsersTraceback:
     """Return the traceback of `error` and of what caused it, without logserve's and importlib's frames.
 
-    It ends at the user's line. An error without a frame of the user's, such as a SyntaxError in the module
+    It ends at the user's line, or in the package that the user called: what the standard library did below it is
+    in the exception's own words. An error without a frame of the user's, such as a SyntaxError in the module
     that was asked for, is shown without the line that announces a traceback.
     """
     whole = traceback.TracebackException.from_exception(error)
@@ -46,6 +49,10 @@ def _strip(part: traceback.TracebackException, seen: set[int]) -> None:
         return
     seen.add(id(part))
     frames = [frame for frame in part.stack if not _is_machinery(frame.filename)]
+    last = max(
+        (at for at, frame in enumerate(frames) if not _is_standard(frame.filename)), default=len(frames)
+    )
+    del frames[last + 1 :]
     # None, not empty: format() then leaves out the announcing line as well.
     part.stack = traceback.StackSummary.from_list(frames) if frames else None  # type: ignore[assignment]
     for other in (part.__cause__, part.__context__, *(part.exceptions or ())):
@@ -55,3 +62,9 @@ def _strip(part: traceback.TracebackException, seen: set[int]) -> None:
 
 def _is_machinery(filename: str) -> bool:
     return filename.startswith(("<frozen importlib", _OURS, _IMPORT_MACHINERY))
+
+
+def _is_standard(filename: str) -> bool:
+    if filename.startswith("<frozen "):
+        return True
+    return filename.startswith(_STANDARD_LIBRARY) and not any(part in filename for part in _INSTALLED)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from logserve.arbiter.preparation import Check, enter, load_logging
+from logserve.arbiter.preparation import Check, Surroundings
 from logserve.arbiter.signals import SignalQueue
 from logserve.errors import ConfigurationError
-from logserve.settings import Settings
+from logserve.settings import Resolved, Settings
 
 CONFIG = """\
 version: 1
@@ -51,7 +51,7 @@ def children() -> list[int]:
 def test_a_good_one(settings: Settings, signals: SignalQueue, request: pytest.FixtureRequest) -> None:
     write_module(settings, request, MODULE)
     before = len(os.listdir("/proc/self/fd"))
-    Check(load_logging(settings), signals).wait()
+    Check(Resolved(settings, {}), signals).wait()
     assert f"users_{request.node.originalname}" not in sys.modules, "imported in the child only"
     assert len(os.listdir("/proc/self/fd")) == before
     assert children() == []
@@ -62,7 +62,7 @@ def test_a_refusal_says_where(
 ) -> None:
     write_module(settings, request, MODULE.replace("Handler(", "Hander("))
     with pytest.raises(ConfigurationError) as caught:
-        Check(load_logging(settings), signals).wait()
+        Check(Resolved(settings, {}), signals).wait()
     assert (caught.value.file, caught.value.line) == (settings.log_config, 4)
     assert caught.value.key == "handlers.console.class"
 
@@ -76,14 +76,14 @@ def test_a_module_that_ends_its_process(
 ) -> None:
     write_module(settings, request, f"import os\n{crash}\n")
     with pytest.raises(ConfigurationError, match=f"importing what the logging configuration names.*{says}"):
-        Check(load_logging(settings), signals).wait()
+        Check(Resolved(settings, {}), signals).wait()
 
 
 def test_a_module_that_hangs(
     settings: Settings, signals: SignalQueue, request: pytest.FixtureRequest
 ) -> None:
     write_module(settings, request, "import time\ntime.sleep(3600)\n")
-    check = Check(load_logging(settings), signals)
+    check = Check(Resolved(settings, {}), signals)
     check.deadline = time.monotonic()
     with pytest.raises(ConfigurationError, match="did not end within 60 s"):
         check.wait()
@@ -94,7 +94,9 @@ def test_the_surroundings_of_the_application(tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir("/")  # both are set back at the end
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setenv("LOGSERVE_TEST", "before")
-    enter(Settings(app="app", chdir=str(tmp_path), pythonpath=["one", "/two"], env=["LOGSERVE_TEST=a=b"]))
+    Surroundings().enter(
+        Settings(app="app", chdir=str(tmp_path), pythonpath=["one", "/two"], env=["LOGSERVE_TEST=a=b"])
+    )
     assert Path.cwd() == tmp_path
     assert os.environ["LOGSERVE_TEST"] == "a=b"
     assert {str(tmp_path), str(tmp_path / "one"), "/two"} == set(sys.path[:3])
@@ -102,4 +104,4 @@ def test_the_surroundings_of_the_application(tmp_path: Path, monkeypatch: pytest
 
 def test_a_directory_that_cannot_be_entered() -> None:
     with pytest.raises(ConfigurationError, match="--chdir: cannot change to '/nowhere'"):
-        enter(Settings(app="app", chdir="/nowhere"))
+        Surroundings().enter(Settings(app="app", chdir="/nowhere"))

@@ -14,9 +14,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from logserve.channel import Channel
+from logserve.collector.intake import make_ring
 from logserve.collector.process import CollectorStart, run
 from logserve.shm import layout as at
 from logserve.shm.backlog import Backlogs
+from logserve.shm.captured import make_captured_memory
 from logserve.shm.intent import Intents
 from logserve.shm.ring import Producer
 from logserve.shm.segment import Segment
@@ -58,9 +60,11 @@ class Arbiter:
         self.wakeup = Wakeup()
         self.intents = Intents.create()
         self.backlogs = Backlogs.create()
+        self.ring = make_ring(BOOT_ID)
         self.from_children, self.for_children = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.from_children.setblocking(False)
         self.segments: list[tuple[Segment, int]] = []
+        self.captured: dict[tuple[int, int], list[int]] = {}
         self.dead: dict[tuple[int, int], dict[str, Any]] = {}
         self.adopted: dict[int, dict[str, Any]] = {}
         self.configured: list[dict[str, Any]] = []
@@ -85,7 +89,11 @@ class Arbiter:
             if self._stderr is not None:
                 os.dup2(self._stderr, 2)
                 sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - pytest's own is another file
-            run(CollectorStart(theirs, self.wakeup, self.intents, self.backlogs, self.from_children))
+            run(
+                CollectorStart(
+                    theirs, self.wakeup, self.intents, self.backlogs, self.ring, self.from_children
+                )
+            )
 
         self.pid = fork(child)
         theirs.close()
@@ -95,6 +103,12 @@ class Arbiter:
             self._ask({"op": "adopt", "sink": sink, "spec": spec})
         for segment, pid in self.segments:
             self._tell_segment(segment, pid)
+        for key in self.captured:
+            self._tell_pipes(key)
+
+    def _tell_pipes(self, key: tuple[int, int]) -> None:
+        about = {"slot": key[0], "incarnation": key[1], "pid": os.getpid()}
+        self.send({"op": "pipes", **about}, self.captured[key])
 
     def _tell_segment(self, segment: Segment, pid: int) -> None:
         about = {"slot": segment.slot, "incarnation": segment.incarnation}
@@ -145,8 +159,11 @@ class Arbiter:
             self.kill()
         for segment, _ in self.segments:
             segment.close()
+        for fd in [fd for fds in self.captured.values() for fd in fds]:
+            os.close(fd)
         self.intents.close()
         self.backlogs.close()
+        self.ring.close()
         self.wakeup.close()
         self.from_children.close()
         self.for_children.close()
@@ -236,6 +253,18 @@ class Arbiter:
         self.segments.append((segment, pid))
         if self.channel is not None:
             self._tell_segment(segment, pid)
+
+    def pipes(self, slot: int, incarnation: int, out: int, err: int) -> None:
+        """Have what comes by the reading ends of two pipes captured; they are this object's from now on."""
+        self.captured[slot, incarnation] = [out, err, make_captured_memory()]
+        self._tell_pipes((slot, incarnation))
+
+    def forget(self, segment: Segment) -> None:
+        """It is drained: let go of it, and of its process's pipes."""
+        self.segments = [each for each in self.segments if each[0] is not segment]
+        for fd in self.captured.pop((segment.slot, segment.incarnation), ()):
+            os.close(fd)
+        segment.close()
 
     def producer(self, segment: Segment, block_timeout: float = 5.0) -> Producer:
         """The writing end of a ring, in this process."""

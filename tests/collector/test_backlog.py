@@ -5,14 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import random
-import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import pytest
 
@@ -38,26 +35,10 @@ from tests.collector.harness import Arbiter, arbiter, fork, settled, wait_until
 from tests.collector.lines import emit_lines, fork_producer, join, line, read_lines
 from tests.collector.plugins import Appending
 from tests.collector.test_faults import FILE, all_taken, configuration, reading
+from tests.support.kill_at import KillAt
 
 TRACED = {module.__file__ for module in (backlog_module, memory_module, ring_module, sink_module)}
 SINK = 3
-
-
-class KillAt:
-    """A trace function that ends the process at the n-th line of what puts frames aside."""
-
-    def __init__(self, line: int) -> None:
-        self.line = line
-        self.seen = 0
-
-    def __call__(self, frame: FrameType, event: str, _argument: Any) -> Any:
-        if frame.f_code.co_filename not in TRACED:
-            return None
-        if event == "line":
-            self.seen += 1
-            if self.seen == self.line:
-                os.kill(os.getpid(), signal.SIGKILL)
-        return self
 
 
 class Memory:
@@ -143,7 +124,7 @@ def put_aside_and_die(memory: Memory, path: Path, make: Callable[[Memory, Path],
     def child() -> None:
         sink, busy = make(memory, path)
         pipeline, pool, reader = pipeline_of(memory, sink)
-        kill = KillAt(at_line)
+        kill = KillAt(at_line, TRACED)
         for start in (0, 2):
             emit_lines(memory.producer, SINK, range(start, start + 2))
             pipeline.drain()

@@ -19,7 +19,7 @@ from logserve.shm.layout import Kind
 from tests.collector.harness import Arbiter, arbiter, settled, wait_until
 from tests.collector.lines import emit_lines, line, read_lines
 from tests.collector.test_faults import configuration, reading, record
-from tests.support.processes import descriptors
+from tests.support.processes import descriptors, process
 
 FILE = "logging.FileHandler"
 SIZED = "logging.handlers.RotatingFileHandler"
@@ -133,6 +133,9 @@ def test_what_a_child_could_not_send_is_said_in_the_log(server: Arbiter, tmp_pat
     configured(server, 1, {"app": {"class": FILE, "filename": str(path)}}, {"app": 1})
     emitter = ChildEmitter(server.for_children, 0.0)
     os.kill(server.pid, signal.SIGSTOP)
+    wait_until(
+        lambda: (stopped := process(server.pid)) is not None and stopped.state == "T", "the collector's stop"
+    )
     number, lost = 0, 0
     while lost < 3:
         lost += not emitter.emit(1, Kind.LINE, line(9, number))

@@ -50,4 +50,10 @@ def die(_environ: WSGIEnvironment, _start_response: StartResponse) -> Iterable[b
         time.sleep(1)
 
 
-application = by_path({"/order": order, "/thread": thread, "/child": child, "/die": die})
+def chatter(_environ: WSGIEnvironment, _start_response: StartResponse) -> Iterable[bytes]:
+    """Log without end."""
+    while True:
+        logger.info("on and on")
+
+
+application = by_path({"/chatter": chatter, "/order": order, "/thread": thread, "/child": child, "/die": die})

@@ -235,6 +235,23 @@ def test_a_request_that_outlives_the_arbiter_is_finished(
     assert value(record, "logserve.outcome") == "ok"
 
 
+def test_a_hung_worker_does_not_outlive_the_arbiter_for_ever(
+    start_server: StartServer, worker_options: list[str], gate: Gate
+) -> None:
+    """It would hold the listening socket, so that no new server could start."""
+    server = start_server(APP, *worker_options, "--graceful-timeout", "1", environment=gate.environment)
+    with server.connect() as client:
+        client.send(request_bytes("/gate/never"))
+        gate.wait("never")
+        (worker,) = server.workers()
+        os.kill(worker, signal.SIGSTOP)  # not even the end of its channel reaches it
+        os.kill(server.pid, signal.SIGKILL)
+        server.wait_exit()
+        wait_for(lambda: not processes.session_members(server.pid), 20, "the end of worker and collector")
+    (record,) = server.access.records()
+    assert value(record, "logserve.outcome") == "shutdown"
+
+
 def test_the_terminals_interrupt_leaves_the_screen_tidy(start_server: StartServer) -> None:
     """No traceback from any process (the leak check looks), nothing lost."""
     server = start_server(APP, "--workers", "3")

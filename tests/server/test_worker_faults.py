@@ -338,6 +338,7 @@ def test_requests_that_were_read_ahead_have_records_when_the_worker_is_killed(
     assert numbers == list(range(1, len(paths) + 1))
     told = {value(record, "url.path") for record in records}
     assert told >= set(paths[:-1])
+    assert {value(record, "client.ip") for record in records} == {"127.0.0.1"}, "the one without a head, too"
 
 
 def test_a_unix_sockets_path_is_the_servers_address(

@@ -8,6 +8,7 @@ from typing import get_type_hints
 import msgspec
 import pytest
 
+from logserve.compat.asked import HOOKS
 from logserve.settings import Settings
 from logserve.settings.declare import Section
 from logserve.settings.docs import render
@@ -35,6 +36,11 @@ SAMPLES = {
     "redact_query": "pin",
     "pid": "app.pid",
     "name": "shop",
+    "logconfig_dict": '{"version": 1}',
+    "logger_class": "shop.logs.Logger",
+    "log_syslog_to": "unix:///dev/log",
+    "log_syslog_facility": "local3",
+    **dict.fromkeys(HOOKS, "builtins.max"),
 }
 """A text for each setting that does not take both ``1`` and ``off``."""
 

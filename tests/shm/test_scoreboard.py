@@ -67,3 +67,35 @@ def test_lengths_and_phases_that_cannot_be(segment: Segment) -> None:
     assert len(entry.line) == at.E_TEXT_SIZE
     assert entry.phase is max(Phase)
     assert entry.client[1] == 0
+
+
+def entry(line: str) -> scoreboard.Entry:
+    """An entry with this request line, of which nothing else matters here."""
+    return scoreboard.Entry(1, 1, 1, 1, 1, 0, 0, Phase.APPLICATION, line, "", "", "")
+
+
+CUT = at.MAX_LINE_TEXT
+
+
+@pytest.mark.parametrize(
+    ("begin", "kept"),
+    [
+        ("GET http://user:", "http://"),
+        ("GET /proxy?to=http://user:", "/proxy?to=http://"),
+        ("GET /proxy?to=http%3A%2F%2fuser%3A", "/proxy?to=http%3A%2F%2f"),
+        ("GET /proxy?to=http%253A%252F%252Fuser%253A", "/proxy?to=http%253A%252F%252F"),
+        ("GET \\\\user:", "\\\\"),
+        ("CONNECT user:", ""),
+    ],
+)
+def test_a_cut_target_does_not_end_inside_what_may_be_user_information(begin: str, kept: str) -> None:
+    cut = (begin + "s" * CUT)[:CUT]
+    assert entry(cut).target == kept
+    assert entry((f"{begin}secret@host/" + "p" * CUT)[:CUT]).target.endswith("p"), "redaction sees the whole"
+
+
+def test_a_target_that_is_whole_stays_whole() -> None:
+    line = "GET http://host/" + "p" * (CUT - 25)
+    assert entry(f"{line} HTTP/1.1").target == line[4:]
+    assert entry("GET http://host").target == "http://host", "not cut: the head is being read"
+    assert entry(("GET /" + "p" * CUT)[:CUT]).target == "/" + "p" * (CUT - 5)

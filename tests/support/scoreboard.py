@@ -30,7 +30,7 @@ def fill_entry(
     """
     words, entry = segment.words, FIRST + number * at.ENTRY_WORDS
     trace, peer = f"00-{TRACE}-{PARENT}-01".encode(), b"192.0.2.7 50123"
-    text = line + trace + peer + request_id
+    text = line + trace + request_id
     start = entry * 8 + at.E_TEXT_OFFSET
     segment.memory[start : start + len(text)] = text
     words[entry + at.E_SEQ] = number + 1 if seq is None else seq
@@ -39,5 +39,7 @@ def fill_entry(
     words[entry + at.E_CONNECTION] = 100 + number
     words[entry + at.E_NUMBER] = 2
     words[entry + at.E_SENT] = 200 << 48 | 512
-    words[entry + at.E_LENGTHS] = len(request_id) << 48 | len(peer) << 32 | len(trace) << 16 | len(line)
+    start = entry * 8 + at.E_PEER_OFFSET
+    segment.memory[start : start + len(peer)] = peer
+    words[entry + at.E_LENGTHS] = len(peer) << 48 | len(request_id) << 32 | len(trace) << 16 | len(line)
     words[entry + at.E_PHASE] = phase

@@ -29,7 +29,7 @@ from logserve.shm.ring import Producer, frames
 from logserve.shm.segment import Segment
 from logserve.shm.wake import Wakeup
 from logserve.workers import ledger as ledger_module
-from logserve.workers.connection import Connection
+from logserve.workers.connection import Connection, peer_text
 from logserve.workers.ledger import APPLICATION, Ledger
 from logserve.workers.poller import wait_writable
 
@@ -90,7 +90,8 @@ def serve(
         sock,
         http1.Connection(http1.Limits()),
         serial=1,
-        entry=ledger.open(),
+        peer=(peer := peer_text(("127.0.0.1", 9))),
+        entry=ledger.open(peer),
         ends=Ends("127.0.0.1", 9, "127.0.0.1", 80),
         environ={},
         policy=Keep(),

@@ -243,6 +243,27 @@ def test_an_exception_at_import_shows_the_user_s_frames_only(directory: Path) ->
     assert caught.value.exit_code == 3
 
 
+def test_a_traceback_ends_at_the_user_s_line_not_in_the_standard_library(directory: Path) -> None:
+    (directory / "unreadable.py").write_text("import json\n\nsettings = json.loads('{')\n")
+    with pytest.raises(BootError) as caught:
+        load_app("unreadable")
+    lines = str(caught.value).splitlines()
+    assert [line.strip() for line in lines if line.startswith("  File")] == [
+        f'File "{directory}/unreadable.py", line 3, in <module>'
+    ]
+    assert lines[-1].startswith("json.decoder.JSONDecodeError: Expecting property name")
+
+
+def test_frames_of_the_standard_library_between_the_user_s_stay(directory: Path) -> None:
+    (directory / "called_back.py").write_text(
+        "import functools\n\ndef fail(one, other):\n    return one / 0\n\nfunctools.singledispatch(fail)(1, 2)\n"
+    )
+    with pytest.raises(BootError) as caught:
+        load_app("called_back")
+    files = [line for line in str(caught.value).splitlines() if line.startswith("  File")]
+    assert ["called_back.py" in file for file in files] == [True, False, True]
+
+
 def test_a_module_whose_own_import_is_missing_is_not_taken_for_missing() -> None:
     with pytest.raises(BootError) as caught:
         load_app("misses")

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, Final
 
@@ -270,6 +269,8 @@ def clf_time(second: int) -> str:
 
 
 def _unknown(name: str) -> ConfigurationError:
+    from difflib import get_close_matches  # where a format is wrong
+
     known = [*ATOMS, *table.BY_NAME]
     near = get_close_matches(name, known, 1)
     hint = (
@@ -295,14 +296,26 @@ class Atoms(Mapping[str, Any]):
         self._readers = _shared_readers(redact.active())
 
     def __getitem__(self, name: str) -> Any:
+        """An atom's value; as in gunicorn ``-`` for what is absent or unknown, and the status is a text."""
         try:
             read: Reader = self._readers[name]
         except ConfigurationError:
-            raise KeyError(name) from None
-        return read(self._exchange)
+            return "-"
+        value = read(self._exchange)
+        return str(value) if name == "s" else value
 
     def __iter__(self) -> Iterator[str]:
-        return iter(ATOMS)
+        yield from ATOMS
+        for name in self._exchange.fields:
+            yield f"{{{name.removeprefix('HTTP_').replace('_', '-').lower()}}}i"
+        for name in {name.lower() for name, _ in self._exchange.response_headers}:
+            yield f"{{{name}}}o"
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __contains__(self, name: object) -> bool:
+        return name in ATOMS or (isinstance(name, str) and name.startswith("{"))
 
     def __len__(self) -> int:
-        return len(ATOMS)
+        return sum(1 for _ in self)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-MEMO_ENTRIES: Final = 512
+MEMO_ENTRIES: Final = 128
 """Texts that one field remembers; all are forgotten when one more comes."""
 MEMO_LENGTH: Final = 256
 """Characters of the longest text that is remembered."""

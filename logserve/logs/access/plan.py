@@ -63,12 +63,12 @@ class AccessPlan:
 
     def emit(self, exchange: Exchange) -> None:
         """Log an exchange outside the prepared way: as ``logging`` would."""
-        self._logger.handle(make_access_record(exchange, self._logger.name))
+        self._logger.handle(make_access_record(exchange))
 
     def _frames_of_record(self, exchange: Exchange) -> Frames:
         """The frames of the forwarding handlers that take the record; never raises an Exception."""
         try:
-            record = make_access_record(exchange, self._logger.name)
+            record = make_access_record(exchange)
             return [frame for handler in self._taking(record) for frame in _frame(handler, record)]
         except Exception as error:  # a filter of the application's
             complain("the access log", self._logger, error)
@@ -77,7 +77,7 @@ class AccessPlan:
     def handle_foreign(self, exchange: Exchange) -> None:
         """Give the record to the handlers that run in this process; once, after it was published."""
         try:
-            record = make_access_record(exchange, self._logger.name)
+            record = make_access_record(exchange)
             for handler in self._taking(record):
                 if adopt.outlet_for(handler) is None and not isinstance(handler, ForwardingHandler):
                     handler.handle(record)
@@ -90,6 +90,12 @@ class AccessPlan:
             for handler in reached(self._logger):
                 if record.levelno >= handler.level:
                     yield handler
+
+
+def frames_of(logger: logging.Logger, record: logging.LogRecord) -> Frames:
+    """The frames of a record that the logger's own filters have let through."""
+    taking = [handler for handler in reached(logger) if record.levelno >= handler.level]
+    return [frame for handler in taking for frame in _frame(handler, record)]
 
 
 def reached(logger: logging.Logger) -> Iterator[logging.Handler]:

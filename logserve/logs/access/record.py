@@ -30,13 +30,28 @@ _TAKEN: Final = STANDARD | OWN | {*BY_ATTRIBUTE, TRUNCATED}
 _TAKEN_OF_OTHERS: Final = STANDARD | OWN
 
 
-def make_access_record(exchange: Exchange, logger_name: str = LOGGER_NAME) -> logging.LogRecord:
+_message = COMBINED
+_name = LOGGER_NAME
+
+
+def present(message: str | None = None, name: str | None = None) -> None:
+    """How records show themselves from now on to formatters that are not logserve's.
+
+    :param message: the format of their message, with gunicorn's atoms; the ``combined`` line by default.
+    :param name: the name that the configuration has for the access logger.
+    """
+    global _message, _name
+    _message = message or COMBINED
+    _name = name or LOGGER_NAME
+
+
+def make_access_record(exchange: Exchange, logger_name: str | None = None) -> logging.LogRecord:
     """The record of an exchange, at INFO.
 
-    Its message is the ``combined`` line, its args are gunicorn's atoms, and each field of the table is an
+    Its message is an access line (see :func:`present`), its args are gunicorn's atoms, and each field of the table is an
     attribute (``http_response_status_code``), as are the fields that the application added.
     """
-    record = logging.LogRecord(logger_name, logging.INFO, "", 0, COMBINED, (Atoms(exchange),), None)
+    record = logging.LogRecord(logger_name or _name, logging.INFO, "", 0, _message, (Atoms(exchange),), None)
     microseconds = exchange.begin_wall // 1000
     record.created = microseconds / 1_000_000
     record.msecs = float(microseconds // 1000 % 1000)

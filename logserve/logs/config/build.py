@@ -1,4 +1,4 @@
-"""A configuration as the server uses it: loaded once by the arbiter, applied by halves.
+"""A configuration as the server uses it: complete data, applied by halves.
 
 The worker's half has the loggers, levels, filters and formatters, with a forwarding handler in each handler's
 place; the collector's half has the real handlers. The arbiter applies a third, plain form: it imports nothing
@@ -16,15 +16,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from logserve.logs import names, runtime
+from logserve.logs.access.record import present
 from logserve.logs.config.collect import build_collector_handlers
-from logserve.logs.config.defaults import ALIASES, FORMATTERS, LAST_RESORT, defaults
-from logserve.logs.config.merge import merge
-from logserve.logs.config.options import LoggingOptions, apply_options
-from logserve.logs.config.read import read
-from logserve.logs.config.references import expand, referred_sections
-from logserve.logs.config.substitute import substitute
+from logserve.logs.config.defaults import ACCESS_MESSAGE, ACCESS_NAME, LAST_RESORT
 from logserve.logs.config.tree import Tree
-from logserve.logs.config.validate import validate
 from logserve.logs.forward import ForwardingHandler, is_stateless, renew_registrations
 
 LINE_CLASSES: Final = frozenset(
@@ -58,61 +53,6 @@ class LoggingConfig:
     def of(cls, data: dict[str, Any], file: str | None = None, places: Tree | None = None) -> LoggingConfig:
         """Wrap complete data, such as came over the collector's channel."""
         return cls(data, reached_handlers(data), file, places or Tree({}, file))
-
-
-def load(path: str | None, options: LoggingOptions | None = None) -> LoggingConfig:
-    """Read, fill in, merge over the defaults, apply the command line, and validate.
-
-    Imports nothing of the user's and opens nothing but `path`.
-
-    :raises ConfigurationError: with file, line, key path, value, what was expected, and the nearest name.
-    """
-    overlay = Tree({}) if path is None else _canonical(substitute(read(path)))
-    data = merge(defaults(), overlay.data)
-    referred = referred_sections(data)
-    data = expand(data, overlay)
-    validate(data, overlay, referred)
-    apply_options(data, options or LoggingOptions())
-    _drop_unused_formatters(data)
-    return LoggingConfig.of(data, path, overlay)
-
-
-def _drop_unused_formatters(data: dict[str, Any]) -> None:
-    """The defaults' formatters that nobody uses: making one would load its libraries into every worker."""
-    used = {definition.get("formatter") for definition in data["handlers"].values()}
-    data["formatters"] = {
-        name: definition
-        for name, definition in data.get("formatters", {}).items()
-        if name in used or definition != FORMATTERS.get(name)
-    }
-
-
-def _call_by_name(formatters: object) -> None:
-    """logserve's formatters are called with what they are given; as `class` they would get three arguments."""
-    for definition in formatters.values() if isinstance(formatters, dict) else ():
-        if isinstance(definition, dict) and str(definition.get("class", "")).startswith("logserve."):
-            definition["()"] = definition.pop("class")
-            if "format" in definition:
-                definition["fmt"] = definition.pop("format")
-
-
-def _canonical(tree: Tree) -> Tree:
-    """``gunicorn.error`` is ``logserve.error``: one logger has one definition."""
-    _call_by_name(tree.data.get("formatters"))
-    loggers = tree.data.get("loggers")
-    if not isinstance(loggers, dict):
-        return tree
-    for alias, name in ALIASES.items():
-        if alias not in loggers:
-            continue
-        if name in loggers:
-            raise tree.error(("loggers", alias), f"{alias!r} and {name!r} are one logger; define it once")
-        loggers[name] = loggers.pop(alias)
-        tree.spelled["loggers", name] = ("loggers", alias)
-        for path, line in list(tree.lines.items()):
-            if path[:2] == ("loggers", alias):
-                tree.lines["loggers", name, *path[2:]] = line
-    return tree
 
 
 def reached_handlers(data: Mapping[str, Any]) -> list[str]:
@@ -162,6 +102,7 @@ def configure_worker(config: LoggingConfig, sinks: Mapping[str, int]) -> None:
         renew_registrations()
         return
     _applied = (config.data, dict(sinks))
+    present(config.data.get(ACCESS_MESSAGE), config.data.get(ACCESS_NAME))
     data = deepcopy(config.data)
     definitions = data["handlers"]
     data["handlers"] = {name: _forwarding(definitions[name], sinks[name]) for name in config.handlers}
@@ -213,6 +154,11 @@ _applied: tuple[dict[str, Any], Mapping[str, int]] | None = None
 """The worker's half that this process has: configuration and sinks."""
 _made: list[logging.Handler] = []
 """What the last configuration of this process made; other handlers on the server's loggers are the application's."""
+_made_filters: list[Any] = []
+_STDERR: Final = logging.lastResort
+"""What loggers without handlers use as long as no configuration says anything else."""
+_levels: dict[str, int] = {}
+"""The loggers that it named, and the level that each has from it."""
 
 
 def _apply(data: dict[str, Any]) -> logging.config.DictConfigurator:
@@ -227,10 +173,16 @@ def _apply(data: dict[str, Any]) -> logging.config.DictConfigurator:
     kind = logging.config.dictConfigClass  # perhaps the bridge's, which gives root its handlers back
     if not issubclass(kind, logging.config.DictConfigurator):
         kind = logging.config.DictConfigurator
+    _forget_unnamed(data)
+    if isinstance(logging.lastResort, ForwardingHandler):
+        logging.lastResort = _STDERR  # the last configuration's sink ends with it
     configurator = kind(data)
     with names.handlers_left_open():
         configurator.configure()
     _made[:] = configurator.config["handlers"].values()
+    _made_filters[:] = configurator.config.get("filters", {}).values()
+    _levels.clear()
+    _levels.update({name: logging.getLogger(name).level for name in data.get("loggers", ())})
     _separate(loggers)
     for logger, handlers in zip(loggers, attached, strict=True):
         for handler in handlers:
@@ -239,6 +191,21 @@ def _apply(data: dict[str, Any]) -> logging.config.DictConfigurator:
     renew_registrations()
     runtime.access_changed()
     return configurator
+
+
+def _forget_unnamed(data: Mapping[str, Any]) -> None:
+    """Let loggers that the last configuration named, and this one does not, be as if it never had.
+
+    dictConfig would leave them their handlers, whose sinks end with the last configuration. What an application has
+    set itself stays.
+    """
+    for name in _levels.keys() - set(data.get("loggers", ())):
+        logger = logging.getLogger(name)
+        logger.handlers[:] = [handler for handler in logger.handlers if handler not in _made]
+        logger.filters[:] = [each for each in logger.filters if each not in _made_filters]
+        logger.propagate = True
+        if logger.level == _levels[name]:
+            logger.setLevel(logging.NOTSET)
 
 
 def _point_root_here() -> None:

@@ -17,6 +17,11 @@ __all__ = ["ACCESS", "ALIASES", "ERROR", "FORMATTERS", "HTTP", "LAST_RESORT", "d
 LAST_RESORT: Final = "console"
 """The handler for records of loggers that have none; see ``logging.lastResort``."""
 
+ACCESS_MESSAGE: Final = "x-access-message"
+"""The key that holds the format of an access record's message, for formatters that are not logserve's."""
+ACCESS_NAME: Final = "x-access-name"
+"""The key that holds the access logger's name, where the configuration has another for it."""
+
 FORMATTERS: Final[dict[str, dict[str, Any]]] = {
     "console": {"()": "logserve.ConsoleFormatter"},
     "json": {"()": "logserve.JSONFormatter"},

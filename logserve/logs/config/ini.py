@@ -36,8 +36,9 @@ def by_position(factory: str, arguments: list[Any], keywords: dict[str, Any]) ->
 def read_ini(text: str, file: str) -> Tree:
     """Turn the sections ``[loggers]``, ``[handlers]``, ``[formatters]`` and those they list into a tree.
 
-    :raises ConfigurationError: a syntax error, a section or option that is missing, an argument that is no
-        literal.
+    A section or option that is missing, and an argument that is no literal, are mistakes noted in the tree.
+
+    :raises ConfigurationError: a syntax error, or a section that lists the others is not there.
     """
     parser = configparser.RawConfigParser()
     try:
@@ -59,21 +60,27 @@ class _Reader:
         self.lines: dict[Path, int] = {}
 
     def tree(self) -> Tree:
-        """The whole file; ``disable_existing_loggers`` is left to the defaults."""
+        """The whole file, with its mistakes; ``disable_existing_loggers`` is left to the defaults."""
         data: dict[str, Any] = {"version": 1, "formatters": {}, "handlers": {}, "loggers": {}}
-        for name in self.names("formatters"):
-            data["formatters"][name] = self.formatter(name)
-        for name in self.names("handlers"):
-            data["handlers"][name] = self.handler(name)
+        found = Tree(data, self.file, self.lines)
+        for kind, read in (("formatters", self.formatter), ("handlers", self.handler)):
+            for name in self.names(kind):
+                data[kind][name] = {}
+                with found.noting((kind, name)):
+                    data[kind][name] = read(name)
         for name in self.names("loggers"):
-            section = f"logger_{name}"
-            target: Path = ("root",) if name == "root" else ("loggers", self.required(section, "qualname"))
-            definition = self.logger(section, target)
-            if name == "root":
-                data["root"] = definition
-            else:
-                data["loggers"][str(target[1])] = definition
-        return Tree(data, self.file, self.lines)
+            with found.noting():
+                self.read_logger(name, data)
+        return found
+
+    def read_logger(self, name: str, data: dict[str, Any]) -> None:
+        section = f"logger_{name}"
+        target: Path = ("root",) if name == "root" else ("loggers", self.required(section, "qualname"))
+        definition = self.logger(section, target)
+        if name == "root":
+            data["root"] = definition
+        else:
+            data["loggers"][str(target[1])] = definition
 
     def names(self, section: str) -> list[str]:
         if section not in self.parser:
@@ -105,7 +112,7 @@ class _Reader:
         options = self.options(section, {"format", "datefmt", "style", "validate", "class"})
         self.place(section, ("formatters", name))
         if "validate" in options:
-            options["validate"] = self.parser.getboolean(section, "validate")
+            options["validate"] = self.boolean(section, "validate")
         if options.get("class") and "." not in options["class"]:
             options["class"] = f"logging.{options['class']}"
         return {key: value for key, value in options.items() if value != ""}
@@ -148,7 +155,7 @@ class _Reader:
             name.strip() for name in options.get("handlers", "").split(",") if name.strip()
         ]
         if "propagate" in options and path != ("root",):
-            definition["propagate"] = self.parser.getboolean(section, "propagate")
+            definition["propagate"] = self.boolean(section, "propagate")
         return definition
 
     def options(self, section: str, known: set[str]) -> dict[str, Any]:
@@ -162,6 +169,13 @@ class _Reader:
                 section, option, f"{option!r} is no option of such a section{nearest(option, known)}"
             )
         return options
+
+    def boolean(self, section: str, option: str) -> bool:
+        try:
+            return self.parser.getboolean(section, option)
+        except ValueError:
+            found = self.parser[section][option]
+            raise self.error(section, option, f"expected 1 or 0 (true or false), found {found!r}") from None
 
     def evaluate(self, section: str, option: str, default: str) -> Any:
         source = self.parser[section].get(option, "") or default

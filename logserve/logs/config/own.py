@@ -24,6 +24,22 @@ def import_own(data: Mapping[str, Any]) -> None:
     import_module("logserve.logs.access.generate")
 
 
+def is_own(data: Mapping[str, Any]) -> bool:
+    """Whether all that a worker makes of a checked configuration is logserve's or the standard library's."""
+    parts = [data.get(section) or {} for section in ("formatters", "filters")]
+    for definition in [each for part in parts for each in part.values()]:
+        factory = definition.get("()", definition.get("class", "logging."))
+        if not isinstance(factory, str) or not factory.startswith(("logserve.", "logging.")):
+            return False
+    worn = [data["handlers"], data.get("loggers") or {}, {"": data.get("root") or {}}]
+    parts += [{name: each.get("filters") for name, each in part.items()} for part in worn]
+    return not any(
+        isinstance(value, str) and value.startswith("ext://")
+        for part in parts
+        for _, value in walk_paths(part)
+    )
+
+
 def _own_class(definition: Any) -> Any:
     factory = definition.get("()", definition.get("class")) if isinstance(definition, dict) else None
     if not isinstance(factory, str) or not factory.startswith("logserve."):

@@ -16,12 +16,12 @@ from logserve.logs.config.ini import read_ini
 from logserve.logs.config.tree import Path, Tree, dotted
 
 
-def read(file: str) -> Tree:
-    """Read a configuration by its suffix.
+def read(file: str, suffix: str | None = None) -> Tree:
+    """Read a configuration by its suffix, or by another.
 
     :raises ConfigurationError: it cannot be read, does not parse, is no mapping, or names a key twice.
     """
-    suffix = FilePath(file).suffix.lower()
+    suffix = suffix or FilePath(file).suffix.lower()
     reader = _READERS.get(suffix)
     if reader is None:
         known = ", ".join(sorted(_READERS))
@@ -43,7 +43,7 @@ def read(file: str) -> Tree:
 
 
 def read_yaml(text: str, file: str) -> Tree:
-    """YAML 1.1, as PyYAML's safe loader reads it; a key that stands twice in a mapping is refused."""
+    """YAML 1.1, as PyYAML's safe loader reads it; a key that stands twice in a mapping is noted as a mistake."""
     loader = yaml.SafeLoader(text)
     try:
         node = loader.get_single_node()
@@ -51,7 +51,7 @@ def read_yaml(text: str, file: str) -> Tree:
             return Tree({}, file)
         lines = _Lines(loader, file)
         lines.walk(node)
-        return Tree(loader.construct_document(node), file, lines.found)
+        return Tree(loader.construct_document(node), file, lines.found, mistakes=lines.mistakes)
     except yaml.MarkedYAMLError as error:
         raise _yaml_error(error, file) from error
     except yaml.YAMLError as error:
@@ -80,6 +80,7 @@ class _Lines:
         self.loader = loader
         self.file = file
         self.found: dict[Path, int] = {}
+        self.mistakes: dict[str, ConfigurationError] = {}
         self._checked: set[int] = set()
 
     def walk(self, node: yaml.Node, path: Path = (), above: frozenset[int] = frozenset()) -> None:
@@ -104,19 +105,21 @@ class _Lines:
         """Put ``<<`` merges in, once: an aliased mapping is met again, with its merges then first in it."""
         if id(node) not in self._checked:
             self._checked.add(id(node))
-            _refuse_duplicates(node, path, self.file)
+            self._note_duplicates(node, path)
             self.loader.flatten_mapping(node)
 
-
-def _refuse_duplicates(node: yaml.MappingNode, path: Path, file: str) -> None:
-    seen: dict[str, int] = {}
-    for key, _ in node.value:
-        if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
-            continue
-        line = key.start_mark.line + 1
-        if key.value in seen:
-            raise _duplicate(file, line, (*path, key.value), f" (first on line {seen[key.value]})")
-        seen[key.value] = line
+    def _note_duplicates(self, node: yaml.MappingNode, path: Path) -> None:
+        seen: dict[str, int] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+                continue
+            line = key.start_mark.line + 1
+            if key.value in seen:
+                first = f" (first on line {seen[key.value]})"
+                self.mistakes.setdefault(
+                    dotted((*path, key.value)), _duplicate(self.file, line, (*path, key.value), first)
+                )
+            seen.setdefault(key.value, line)
 
 
 def _duplicate(file: str, line: int | None, path: Path, first: str = "") -> ConfigurationError:
@@ -139,23 +142,22 @@ def read_json(text: str, file: str) -> Tree:
             raise _duplicate(file, None, (twice,))
         return found
 
-    lines = _json_lines(text, file)
+    places = _json_places(text, file)
+    hook = None if places.mistakes else unique
     try:
-        return Tree(json.loads(text, object_pairs_hook=unique), file, lines)
+        return Tree(json.loads(text, object_pairs_hook=hook), file, places.lines, mistakes=places.mistakes)
     except json.JSONDecodeError as error:
         raise ConfigurationError(
             f"is no JSON: {error.msg} at column {error.colno}", file=file, line=error.lineno
         ) from error
 
 
-def _json_lines(text: str, file: str) -> dict[Path, int]:
+def _json_places(text: str, file: str) -> Tree:
     """JSON without tabs is YAML, whose parser knows lines; where it fails the JSON parser has the word."""
     try:
-        return read_yaml(text.replace("\t", " "), file).lines
-    except ConfigurationError as error:
-        if "stands twice" in error.problem:
-            raise
-        return {}
+        return read_yaml(text.replace("\t", " "), file)
+    except ConfigurationError:
+        return Tree({}, file)
 
 
 def read_toml(text: str, file: str) -> Tree:

@@ -21,7 +21,7 @@ _MAX_DEPTH: Final = 10
 def expand(data: dict[str, Any], places: Tree) -> dict[str, Any]:
     """The same data with references replaced by copies of what they refer to.
 
-    :raises ConfigurationError: there is no such thing, or it refers to itself.
+    One to nothing, or to itself, is noted in `places`, and stays.
     """
     return {key: _expand(value, (key,), data, places, 0) for key, value in data.items()}
 
@@ -34,12 +34,14 @@ def _expand(value: Any, path: Path, data: dict[str, Any], places: Tree, depth: i
     if not isinstance(value, str) or not value.startswith(_PREFIX):
         return value
     if depth > _MAX_DEPTH:
-        raise places.error(path, f"{value!r} refers to itself")
-    steps = _steps(value)
-    if len(steps) == 2 and steps[0] in _OBJECTS:
-        _look_up(value, steps, path, data, places)
+        places.mistake(path, f"{value!r} refers to itself")
         return value
-    return _expand(deepcopy(_look_up(value, steps, path, data, places)), path, data, places, depth + 1)
+    steps = _steps(value)
+    with places.noting():
+        found = _look_up(value, steps, path, data, places)
+        if len(steps) != 2 or steps[0] not in _OBJECTS:
+            return _expand(deepcopy(found), path, data, places, depth + 1)
+    return value
 
 
 def referred_sections(data: dict[str, Any]) -> set[str]:

@@ -41,12 +41,12 @@ _WORDS: Final = {
 _WHEN: Final = ("S", "M", "H", "D", "midnight", *(f"W{day}" for day in range(7)))
 
 
-def argument_problem(factory: Callable[..., Any], given: Mapping[str, Any]) -> tuple[str, str] | None:
-    """The first argument that does not fit, and why; the name is empty where the problem is another's absence."""
+def argument_problems(factory: Callable[..., Any], given: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Each argument that does not fit, and why; the name is empty where the problem is another's absence."""
     try:
         parameters = inspect.signature(factory).parameters
     except (TypeError, ValueError):
-        return None  # a builtin that does not tell
+        return []  # a builtin that does not tell
     named = {
         name: parameter
         for name, parameter in parameters.items()
@@ -54,37 +54,45 @@ def argument_problem(factory: Callable[..., Any], given: Mapping[str, Any]) -> t
     }
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     who = getattr(factory, "__qualname__", repr(factory))
-    for name in given:
-        if name not in named and not takes_any:
-            return name, f"{who} takes no {name!r}{nearest(name, named)}"
+    unknown = [name for name in given if name not in named and not takes_any]
+    found = [(name, f"{who} takes no {name!r}{nearest(name, named)}") for name in unknown]
+    meant = {_meant(name, named) for name in unknown}
     for name, parameter in named.items():
-        if name not in given and parameter.default is parameter.empty:
-            return "", f"{who} needs {name!r}"
+        if name not in given and name not in meant and parameter.default is parameter.empty:
+            found.append(("", f"{who} needs {name!r}"))
     if getattr(factory, "__module__", "") in ("logging", "logging.handlers"):
-        return _type_problem(given)
-    return None
+        found += _type_problems(given)
+    return found
 
 
-def _type_problem(given: Mapping[str, Any]) -> tuple[str, str] | None:
-    for name, value in given.items():
-        if isinstance(value, str) and value.startswith(("ext://", "cfg://")):
-            continue
-        found = _address_problem(name, value) if name in _ADDRESSES else None
-        found = _facility_problem(value) if name == "facility" else found
-        if found is not None:
-            return found
-        kinds = _TYPES.get(name)
-        if kinds is None:
-            continue
-        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            return (
-                name,
-                f"expected {' or '.join(_WORDS[kind] for kind in kinds if kind in _WORDS)}, found {value!r}",
-            )
+def _meant(name: str, named: Mapping[str, Any]) -> str:
+    """The parameter that an unknown name was probably meant to be: it is not missing besides."""
+    _, found, rest = nearest(name, named).partition("did you mean ")
+    return rest.rstrip("?").strip("'") if found else ""
+
+
+def _type_problems(given: Mapping[str, Any]) -> list[tuple[str, str]]:
+    found = [
+        problem
+        for name, value in given.items()
+        if not (isinstance(value, str) and value.startswith(("ext://", "cfg://")))
+        and (problem := _type_problem(name, value)) is not None
+    ]
     when = given.get("when")
-    if when is not None and when.upper() not in {one.upper() for one in _WHEN}:
-        return "when", f"{when!r} is no time of rollover{_choice(when, _WHEN)}"
-    return None
+    if isinstance(when, str) and when.upper() not in {one.upper() for one in _WHEN}:
+        found.append(("when", f"{when!r} is no time of rollover{_choice(when, _WHEN)}"))
+    return found
+
+
+def _type_problem(name: str, value: Any) -> tuple[str, str] | None:
+    if name in _ADDRESSES:
+        return _address_problem(name, value)
+    if name == "facility":
+        return _facility_problem(value)
+    kinds = _TYPES.get(name)
+    if kinds is None or (isinstance(value, kinds) and not (isinstance(value, bool) and bool not in kinds)):
+        return None
+    return name, f"expected {' or '.join(_WORDS[kind] for kind in kinds if kind in _WORDS)}, found {value!r}"
 
 
 def _choice(name: str, known: Sequence[str]) -> str:

@@ -25,8 +25,9 @@ _REFERENCE: Final = re.compile(
 def substitute(tree: Tree, environment: Mapping[str, str] | None = None) -> Tree:
     """The same tree with its string values filled in; keys stay as they are.
 
+    A variable that is not set and has no default, and a reference that is malformed, are noted in the tree.
+
     :param environment: by default ``os.environ``.
-    :raises ConfigurationError: a variable is not set and has no default, or a reference is malformed.
     """
     filler = _Filler(tree, os.environ if environment is None else environment)
     data = filler.fill(tree.data, ())
@@ -59,16 +60,17 @@ class _Filler:
         if match["dollar"]:
             return "$"
         if match["bad"]:
-            raise self.tree.error(
+            self.tree.mistake(
                 path,
                 f"{match[0]!r} is no reference to a variable; write ${{NAME}}, ${{NAME:-default}}, or $${{ for a literal ${{",
             )
+            return match[0]
         name = match["name"]
         value = self.environment.get(name, "")
         if match["has"]:
             return value or match["default"]
         if name not in self.environment:
-            raise self.tree.error(
+            self.tree.mistake(
                 path,
                 f"the environment variable {name!r} is not set and has no default (${{{name}:-default}})"
                 + _near(name, self.environment),

@@ -6,7 +6,7 @@ Pure: nothing is imported here; whether classes exist and take what they are giv
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from logserve.logs.config.defaults import ALIASES
@@ -46,65 +46,65 @@ _KINDS: Final = {
 }
 
 
-def validate(data: dict[str, Any], overlay: Tree, referred: Iterable[str] = ()) -> None:
-    """Check a merged configuration.
+def validate(data: dict[str, Any], places: Tree, referred: Iterable[str] = ()) -> None:
+    """Check a merged configuration; every mistake is noted in `places`.
 
-    :param overlay: the file's own tree, whose lines the errors give.
+    :param places: the file's own tree, whose lines the errors give.
     :param referred: top-level keys that a ``cfg://`` refers to: sections of the user's own.
-    :raises ConfigurationError: the first thing that is wrong, in the order of sections.
     """
-    _Validator(data, overlay, frozenset(referred)).run()
+    _Validator(data, places, frozenset(referred)).run()
 
 
 class _Validator:
     def __init__(self, data: dict[str, Any], places: Tree, referred: frozenset[str]) -> None:
         self.data = data
-        self.error = places.error
+        self.mistake = places.mistake
         self.referred = referred
         self.levels = logging.getLevelNamesMapping()
 
     def run(self) -> None:
         self.top()
-        for name in self.section("formatters"):
-            self.formatter(("formatters", name))
-        for name in self.section("filters"):
-            self.filter(("filters", name))
-        for name in self.section("handlers"):
-            self.handler(("handlers", name))
-        for name in self.section("loggers"):
-            if name.startswith(("logserve.", "gunicorn.")) and name not in _SERVER_LOGGERS:
-                near = nearest(name, _SERVER_LOGGERS)
-                raise self.error(("loggers", name), f"the server has no logger {name!r}{near}")
-            self.logger(("loggers", name))
-        if "root" in self.data:
-            self.logger(("root",))
+        for section, check in (
+            ("formatters", self.formatter),
+            ("filters", self.filter),
+            ("handlers", self.handler),
+            ("loggers", self.server_logger),
+        ):
+            for name, definition in self.section(section):
+                check(definition, (section, name))
+        if isinstance(self.data.get("root"), dict):
+            self.logger(self.data["root"], ("root",))
 
-    def section(self, name: str) -> dict[str, Any]:
-        section: dict[str, Any] = self.data.get(name, {})
+    def section(self, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The definitions of a section, as far as they are some."""
+        section = self.data.get(name)
+        if not isinstance(section, dict):
+            return  # said by `top`, if it is there
         for key, value in section.items():
             if not isinstance(key, str):
-                raise self.error((name, key), f"a name is a text, not {key!r}")
-            self.typed(value, dict, (name, key))
-        return section
+                self.mistake((name, key), f"a name is a text, not {key!r}")
+            elif self.typed(value, dict, (name, key)):
+                yield key, value
 
     def top(self) -> None:
         for key, value in self.data.items():
             if key in _TOP:
                 self.typed(value, _TOP[key], (key,))
             elif key not in self.referred and not str(key).startswith("x-"):
-                raise self.error(
+                self.mistake(
                     (key,), f"unknown key {key!r}{nearest(key, _TOP)} (keys of your own start with 'x-')"
                 )
         if self.data.get("version") != 1:
-            raise self.error(("version",), f"expected 1, found {self.data.get('version')!r}")
+            self.mistake(("version",), f"expected 1, found {self.data.get('version')!r}")
         if self.data.get("incremental"):
-            raise self.error(
+            self.mistake(
                 ("incremental",),
                 "true is not possible: a worker starts with no handlers that could be changed in part; "
                 "name in this file what you want changed, it is merged over the defaults",
             )
 
-    def typed(self, value: Any, kind: type | tuple[type, ...], path: Path) -> None:
+    def typed(self, value: Any, kind: type | tuple[type, ...], path: Path) -> bool:
+        """Whether a value is of a kind; a mistake where it is not."""
         kinds = kind if isinstance(kind, tuple) else (kind,)
         if isinstance(value, bool) and bool not in kinds:
             fits = False
@@ -112,42 +112,41 @@ class _Validator:
             fits = isinstance(value, kinds)
         if not fits:
             expected = " or ".join(_KINDS[one] for one in kinds)
-            raise self.error(path, f"expected {expected}, found {value!r}")
+            self.mistake(path, f"expected {expected}, found {value!r}")
+        return fits
 
     def keys(self, found: dict[str, Any], known: Iterable[str], path: Path, what: str) -> None:
         for key in found:
             if key not in known:
-                raise self.error((*path, key), f"unknown key {key!r} of {what}{nearest(key, known)}")
+                self.mistake((*path, key), f"unknown key {key!r} of {what}{nearest(key, known)}")
 
-    def formatter(self, path: Path) -> None:
-        definition = self.data["formatters"][path[1]]
+    def formatter(self, definition: dict[str, Any], path: Path) -> None:
         self.class_names(definition, path)
         if "()" in definition:
             return
         self.keys(definition, [*_FORMATTER, "()"], path, "a formatter")
         for key, value in definition.items():
-            self.typed(value, _FORMATTER[key], (*path, key))
+            if key in _FORMATTER:
+                self.typed(value, _FORMATTER[key], (*path, key))
         style = definition.get("style", "%")
         if style not in ("%", "{", "$"):
-            raise self.error((*path, "style"), f"expected one of '%', '{{', '$', found {style!r}")
+            self.mistake((*path, "style"), f"expected one of '%', '{{', '$', found {style!r}")
 
-    def filter(self, path: Path) -> None:
-        definition = self.data["filters"][path[1]]
+    def filter(self, definition: dict[str, Any], path: Path) -> None:
         self.class_names(definition, path)
         if "()" in definition:
             return
         if "class" in definition:
-            raise self.error((*path, "class"), "a filter's class is named by '()', not by 'class'")
+            self.mistake((*path, "class"), "a filter's class is named by '()', not by 'class'")
         self.keys(definition, ["name", "()"], path, "a filter")
         if "name" in definition:
             self.typed(definition["name"], str, (*path, "name"))
 
-    def handler(self, path: Path) -> None:
-        definition = self.data["handlers"][path[1]]
+    def handler(self, definition: dict[str, Any], path: Path) -> None:
         if "class" not in definition and "()" not in definition:
             near = nearest("class", definition)
             hint = near if "did you mean" in near else ""
-            raise self.error(path, f"a handler needs 'class' (or '()', a factory){hint}")
+            self.mistake(path, f"a handler needs 'class' (or '()', a factory){hint}")
         self.class_names(definition, path)
         self.level(definition, path)
         self.filters(definition, path)
@@ -161,37 +160,42 @@ class _Validator:
             if key in definition:
                 self.typed(definition[key], str, (*path, key))
 
-    def logger(self, path: Path) -> None:
-        definition = self.data["root"] if path == ("root",) else self.data["loggers"][path[1]]
+    def server_logger(self, definition: dict[str, Any], path: Path) -> None:
+        name = str(path[1])
+        if name.startswith(("logserve.", "gunicorn.")) and name not in _SERVER_LOGGERS:
+            near = nearest(name, _SERVER_LOGGERS)
+            self.mistake(path, f"the server has no logger {name!r}{near}")
+        self.logger(definition, path)
+
+    def logger(self, definition: dict[str, Any], path: Path) -> None:
         what = "root" if path == ("root",) else "a logger"
         self.keys(definition, _LOGGER, path, what)
         self.level(definition, path)
-        for key in ("handlers", "propagate"):
-            if key in definition:
-                self.typed(definition[key], _LOGGER[key], (*path, key))
-        for index, name in enumerate(definition.get("handlers", [])):
-            self.reference(name, "handlers", "handler", (*path, "handlers", index), by_value=False)
+        if "propagate" in definition:
+            self.typed(definition["propagate"], bool, (*path, "propagate"))
+        handlers = definition.get("handlers", [])
+        if self.typed(handlers, list, (*path, "handlers")):
+            for index, name in enumerate(handlers):
+                self.reference(name, "handlers", "handler", (*path, "handlers", index), by_value=False)
         self.filters(definition, path)
 
     def level(self, definition: dict[str, Any], path: Path) -> None:
         if "level" not in definition:
             return
         value = definition["level"]
-        self.typed(value, _LOGGER["level"], (*path, "level"))
-        if isinstance(value, str) and value not in self.levels:
-            raise self.error((*path, "level"), f"{value!r} is no level{nearest(value, self.levels)}")
+        fits = self.typed(value, _LOGGER["level"], (*path, "level"))
+        if fits and isinstance(value, str) and value not in self.levels:
+            self.mistake((*path, "level"), f"{value!r} is no level{nearest(value, self.levels)}")
 
     def filters(self, definition: dict[str, Any], path: Path) -> None:
-        if "filters" not in definition:
-            return
-        self.typed(definition["filters"], list, (*path, "filters"))
-        for index, name in enumerate(definition["filters"]):
-            self.reference(name, "filters", "filter", (*path, "filters", index))
+        filters = definition.get("filters", [])
+        if self.typed(filters, list, (*path, "filters")):
+            for index, name in enumerate(filters):
+                self.reference(name, "filters", "filter", (*path, "filters", index))
 
     def reference(self, name: Any, section: str, what: str, path: Path, *, by_value: bool = True) -> None:
         if by_value and isinstance(name, str) and name.startswith(("ext://", "cfg://")):
             return
-        self.typed(name, str, path)
         known = self.data.get(section, {})
-        if name not in known:
-            raise self.error(path, f"there is no {what} {name!r}{nearest(name, known)}")
+        if self.typed(name, str, path) and isinstance(known, dict) and name not in known:
+            self.mistake(path, f"there is no {what} {name!r}{nearest(name, known)}")

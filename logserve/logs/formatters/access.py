@@ -17,7 +17,7 @@ from logserve.logs.record import safe_message
 from logserve.logs.text import CONTINUATION, prose, single_line
 
 
-class AccessFormatter(logging.Formatter):
+class AccessFormatter(common.MadeAgain):
     """The access log's classic line.
 
     :param fmt: ``combined``, ``common``, or a format of atoms: gunicorn's, and ECS names such as

@@ -6,7 +6,7 @@ import logging
 import re
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from logserve.errors import ConfigurationError
 from logserve.logs.access import fields as table
@@ -16,6 +16,19 @@ from logserve.logs.plain import Plainer, dump
 from logserve.logs.record import exception_text, safe_message, safe_repr, safe_text
 from logserve.logs.text import single_line
 from logserve.logs.tree import EXTRA, Tree, merge
+
+
+class MadeAgain(logging.Formatter):
+    """Remembers its constructor's arguments, so that another process can make the same one."""
+
+    made_with: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __new__(cls, *arguments: Any, **options: Any) -> Self:
+        """Keep the arguments; ``__init__`` takes them as ever."""
+        made = super().__new__(cls)
+        made.made_with = arguments, options
+        return made
+
 
 IDS: Final = ("request_id", "trace_id", "span_id")
 """Attributes with the ids of the request during which a record was made."""

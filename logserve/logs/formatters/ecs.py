@@ -17,7 +17,7 @@ from logserve.logs.plain import Plainer, dump
 from logserve.logs.tree import nest
 
 
-class ECSFormatter(logging.Formatter):
+class ECSFormatter(common.MadeAgain):
     """Any record as ECS; `extra` at the top level under its own name, or under ``logserve.extra``.
 
     :param fmt: not used, nor are the next three: the fields are the schema's.

@@ -43,7 +43,7 @@ _SHAPE: Final = Shape([*table.BY_NAME, table.TRUNCATED, *common.IDS, "event_id"]
 """Where the server's fields are, in the same layout: the application's of these names go aside."""
 
 
-class JSONFormatter(JsonFormatter):
+class JSONFormatter(common.MadeAgain, JsonFormatter):
     """Records as JSON: ``timestamp``, ``level``, ``logger``, ``message``, the request's ids, `extra`.
 
     With any of python-json-logger's own parameters (`fmt`, `rename_fields`, `static_fields`, `timestamp`, ..)

@@ -11,7 +11,7 @@ import inspect
 import logging
 import logging.handlers
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +19,7 @@ from logserve.errors import ConfigurationError
 from logserve.logs.config.files import configured_files
 from logserve.logs.config.formats import slip
 from logserve.logs.config.resolve import Resolver, sentence
-from logserve.logs.config.signature import argument_problem
+from logserve.logs.config.signature import argument_problems
 from logserve.logs.config.spec import conflict
 from logserve.logs.config.tree import Path, walk_paths
 
@@ -36,7 +36,8 @@ _BY_ATTRIBUTES: Final = ("Formatter", "JSONFormatter")
 def check(config: LoggingConfig) -> None:
     """Import, resolve and check; never returns anything.
 
-    :raises ConfigurationError: with file, line, key path, value, what was expected, and the nearest name.
+    :raises ConfigurationError: each mistake, those that reading has noted included, with file, line, key path,
+        value, what was expected, and the nearest name.
     """
     _Check(config).run()
 
@@ -45,20 +46,35 @@ class _Check:
     def __init__(self, config: LoggingConfig) -> None:
         self.data = config.data
         self.reached = config.handlers
+        self.places = config.places
         self.error = config.places.error
+        self.mistake = config.places.mistake
         self.resolver = Resolver(self.error)
 
     def run(self) -> None:
         for path, value in walk_paths(self.data):
             if isinstance(value, str) and value.startswith("ext://"):
-                self.resolver.resolve(value.removeprefix("ext://"), path)
-        for name, definition in self.data.get("formatters", {}).items():
-            self.formatter(definition, ("formatters", name))
-        for name, definition in self.data.get("filters", {}).items():
-            self.filter(definition, ("filters", name))
-        for name, definition in self.data["handlers"].items():
-            self.handler(definition, ("handlers", name))
+                with self.places.noting():
+                    self.resolver.resolve(value.removeprefix("ext://"), path)
+        for section, look in (
+            ("formatters", self.formatter),
+            ("filters", self.filter),
+            ("handlers", self.handler),
+        ):
+            for path, definition in self.definitions(section):
+                with self.places.noting():
+                    look(definition, path)
         self.files()
+        self.places.refuse()
+
+    def definitions(self, section: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Those whose class can be looked for; what else is there was told when it was read."""
+        found = self.data.get(section)
+        for name, definition in found.items() if isinstance(found, dict) else ():
+            if isinstance(definition, dict) and all(
+                isinstance(definition.get(key, ""), str) for key in ("class", "()")
+            ):
+                yield (section, name), definition
 
     def files(self) -> None:
         """One file is defined once, or alike."""
@@ -68,7 +84,7 @@ class _Check:
             other = first.setdefault(spec["filename"], name)
             problem = conflict(files[other], spec, f"the handlers {other!r} and {name!r}")
             if problem:
-                raise self.error(("handlers", name, "filename"), problem)
+                self.mistake(("handlers", name, "filename"), problem)
 
     def formatter(self, definition: dict[str, Any], path: Path) -> None:
         if "()" in definition:
@@ -85,13 +101,15 @@ class _Check:
                 for key, value in definition.items()
                 if key != "class"
             }
-            self.takes_three(factory, path)
+            with self.places.noting():
+                self.takes_three(factory, path)
         self.arguments(factory, given, path, {"fmt": "format"} if "format" in definition else {})
         text, style = given.get("fmt"), given.get("style", "%")
         if isinstance(text, str) and isinstance(factory, type) and factory.__name__ in _BY_ATTRIBUTES:
             key = "format" if "format" in definition else "fmt"
             self.format(text, style, definition.get("defaults") or {}, (*path, key))
-        if getattr(factory, "__module__", "").split(".")[0] in ("logging", "logserve"):
+        ours = getattr(factory, "__module__", "").split(".")[0] in ("logging", "logserve")
+        if ours and not self.places.is_mistaken(path):
             self.try_formatter(factory, given, path)  # these open nothing, and know best what they take
 
     def format(self, text: str, style: str, defaults: Mapping[str, Any], path: Path) -> None:
@@ -101,8 +119,9 @@ class _Check:
             return  # no format at all, which the formatter itself will tell
         if found:
             name, near = found
-            problem = f"a record has no {name!r}; did you mean {near!r}? (or give {name!r} in 'defaults')"
-            raise self.error(path, problem)
+            self.mistake(
+                path, f"a record has no {name!r}; did you mean {near!r}? (or give {name!r} in 'defaults')"
+            )
 
     def takes_three(self, factory: Callable[..., Any], path: Path) -> None:
         """``dictConfig`` calls a formatter's `class` with format, datefmt and style, by position."""
@@ -134,7 +153,8 @@ class _Check:
         factory = self.callable(definition["()"], (*path, "()"))
         given = _arguments(definition, {"()"})
         self.arguments(factory, given, path)
-        if getattr(factory, "__module__", "").split(".")[0] == "logserve":
+        ours = getattr(factory, "__module__", "").split(".")[0] == "logserve"
+        if ours and not self.places.is_mistaken(path):
             try:
                 factory(**given)
             except ConfigurationError as error:
@@ -143,8 +163,10 @@ class _Check:
     def handler(self, definition: dict[str, Any], path: Path) -> None:
         if "()" in definition:
             factory = self.callable(definition["()"], (*path, "()"))
-        else:
+        elif "class" in definition:
             factory = self.subclass(definition["class"], (*path, "class"), logging.Handler)
+        else:
+            return  # told when it was read
         if definition.get("()") == "logserve.logs.config.ini.by_position":
             self.subclass(definition["factory"], path, logging.Handler)
         given = _arguments(definition, _HANDLER_KEYS)
@@ -156,9 +178,6 @@ class _Check:
             if issubclass(factory, logging.FileHandler):
                 self.file(definition, path)
         self.arguments(factory, given, path)
-        for index, item in enumerate(definition.get("filters", [])):
-            if isinstance(item, str) and item.startswith("ext://"):
-                self.resolver.resolve(item.removeprefix("ext://"), (*path, "filters", index))
 
     def file(self, definition: dict[str, Any], path: Path) -> None:
         """The file's place exists and can be written; the file itself is not touched."""
@@ -167,15 +186,15 @@ class _Check:
             try:
                 codecs.lookup(encoding)
             except LookupError:
-                raise self.error((*path, "encoding"), f"there is no encoding {encoding!r}") from None
+                self.mistake((*path, "encoding"), f"there is no encoding {encoding!r}")
         mode = definition.get("mode", "a")
         if isinstance(mode, str) and (not set(mode) <= _OPEN_MODES or not set(mode) & set("awx")):
-            raise self.error((*path, "mode"), f"{mode!r} is no mode to write a file in; expected 'a' or 'w'")
+            self.mistake((*path, "mode"), f"{mode!r} is no mode to write a file in; expected 'a' or 'w'")
         filename = definition.get("filename")
         if isinstance(filename, str):
             problem = path_problem(filename)
             if problem:
-                raise self.error((*path, "filename"), problem)
+                self.mistake((*path, "filename"), problem)
 
     def arguments(
         self,
@@ -184,10 +203,8 @@ class _Check:
         path: Path,
         spelled: Mapping[str, str] | None = None,
     ) -> None:
-        found = argument_problem(factory, given)
-        if found:
-            name, problem = found
-            raise self.error((*path, (spelled or {}).get(name, name)) if name else path, problem)
+        for name, problem in argument_problems(factory, given):
+            self.mistake((*path, (spelled or {}).get(name, name)) if name else path, problem)
 
     def callable(self, reference: str, path: Path) -> Callable[..., Any]:
         found = self.resolver.resolve(reference.removeprefix("ext://"), path, callable)
@@ -216,7 +233,7 @@ def _arguments(definition: Mapping[str, Any], reserved: frozenset[str] | set[str
 
 def _renamed_where_needed(factory: Callable[..., Any], given: dict[str, Any]) -> dict[str, Any]:
     renamed = {"fmt" if key == "format" else key: value for key, value in given.items()}
-    return given if argument_problem(factory, given) is None else renamed
+    return given if not argument_problems(factory, given) else renamed
 
 
 def path_problem(filename: str) -> str | None:

@@ -1,0 +1,36 @@
+"""The server's processes as the system sees them."""
+
+# No `from __future__ import annotations`: the annotations are read as objects.
+from typing import Annotated
+
+from logserve.settings.declare import Section, Setting
+from logserve.settings.kinds import Path, Text
+from logserve.settings.sections.metrics import MetricsSettings
+
+
+class ProcessSettings(MetricsSettings, frozen=True, kw_only=True):
+    """The server's processes as the system sees them."""
+
+    pid: Annotated[
+        str | None,
+        Setting(
+            section=Section.PROCESS,
+            kind=Path(),
+            short="-p",
+            unset="no file",
+            in_file="pidfile",
+            help="Write the arbiter's process id to this file.",
+        ),
+    ] = None
+
+    name: Annotated[
+        str | None,
+        Setting(
+            section=Section.PROCESS,
+            kind=Text("a name"),
+            short="-n",
+            unset="the application's",
+            in_file="proc_name",
+            help="The name in process titles (with setproctitle installed) and, as service.name, in the logs.",
+        ),
+    ] = None
