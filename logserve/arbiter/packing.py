@@ -21,14 +21,21 @@ _EMPTY: Final = sys.getsizeof(b"")
 _LIMIT: Final = 64 * 1024
 """Bytes of one size at most."""
 
+_FRESH: Final = 8
+"""So many blocks in a row from a pool's start on are no holes."""
+
 _kept: Final[list[bytes]] = []
 
 
 def fill_holes() -> None:
-    """Take every free block of a pool in use, size by size, until the first of a fresh pool is met."""
+    """Take every free block of a pool in use, size by size, until a fresh pool is met: it is filled from its start."""
     for size in range(_HEADER, _LARGEST + 1, _ALIGNMENT):
+        run, expected = 0, 0
         for _ in range(_LIMIT // size):
             block = bytes(size - _EMPTY)
             _kept.append(block)
-            if id(block) % _POOL == _HEADER:
+            address = id(block)
+            run = 1 if address % _POOL == _HEADER else run + 1 if run and address == expected else 0
+            if run == _FRESH:
                 break
+            expected = address + size

@@ -107,7 +107,7 @@ def test_hooks_of_requests(serve_with: ServeWith, worker_options: list[str]) -> 
     ]
     records = server.error.where(lambda record: "HOOK" in str(record.get("message")))
     ids = [value(record, "http.request.id") for record in records]
-    accessed = [value(record, "http.request.id") for record in server.access.records()]
+    accessed = [value(record, "http.request.id") for record in server.access.wait(lambda _: True, 2)]
     assert ids == [accessed[0], accessed[0], accessed[1], accessed[1]]
 
 
