@@ -6,7 +6,7 @@ import re
 
 import httptools
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from logserve.errors import RemoteProtocolError
@@ -17,7 +17,7 @@ from tests.http1.corpus import CASES, SMALL
 from tests.http1.replay import replay, split_at
 
 DEFAULT = Limits()
-QUICK = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=250)
 
 SHORT_CASES = [case.raw for case in CASES if len(case.raw) < 300]
 FRAGMENTS = st.sampled_from(

@@ -198,7 +198,7 @@ def test_what_an_application_may_not_send(status: Any, headers: Any, says: str) 
             begin_response(request(), status, headers, True)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.tuples(st.text(max_size=6), st.text(max_size=12)), max_size=4), st.text(max_size=8))
 def test_no_text_can_break_out_of_its_field(headers: list[tuple[str, str]], reason: str) -> None:
     try:

@@ -119,7 +119,7 @@ def test_a_request_that_never_was_one_has_a_record_without_the_absent_fields() -
 
 
 @given(exchanges())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_whatever_happened_the_line_is_json_and_both_ways_agree(exchange: Exchange) -> None:
     line = encode(exchange)
     strict(line)
@@ -128,7 +128,7 @@ def test_whatever_happened_the_line_is_json_and_both_ways_agree(exchange: Exchan
 
 
 @given(exchanges())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_a_formatted_record_is_the_encoders_line(exchange: Exchange) -> None:
     for formatter, encoder in formatters:
         line = encoder(exchange)
@@ -138,7 +138,7 @@ def test_a_formatted_record_is_the_encoders_line(exchange: Exchange) -> None:
 
 
 @given(hostile_text())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_was_utf8_is_read_as_utf8(text: str) -> None:
     exchange = ordinary()
     exchange.fields = {**exchange.fields, "HTTP_USER_AGENT": text}

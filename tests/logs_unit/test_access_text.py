@@ -80,7 +80,7 @@ def test_a_format_that_cannot_be_is_refused_with_what_is_wrong(format_: str, pro
 
 
 @given(exchanges())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_value_ends_the_line_or_forges_a_field(exchange: Exchange) -> None:
     line = combined(exchange).decode()
     assert line.splitlines(keepends=True) == [line]
@@ -91,7 +91,7 @@ def test_no_value_ends_the_line_or_forges_a_field(exchange: Exchange) -> None:
 
 
 @given(exchanges())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_fields_outside_quotes_stay_as_many(exchange: Exchange) -> None:
     line = bars(exchange).decode()
     assert line.count("|") == 7
@@ -99,14 +99,14 @@ def test_fields_outside_quotes_stay_as_many(exchange: Exchange) -> None:
 
 
 @given(exchanges())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_json_made_by_hand_stays_json(exchange: Exchange) -> None:
     value = json.loads(json_by_hand(exchange))
     assert value["s"] == (exchange.status or None)
 
 
 @given(exchanges())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_record_formats_as_the_encoder_writes(exchange: Exchange) -> None:
     record = make_access_record(exchange)
     assert timed.format(record) + "\n" == timed.access_encoder(ORIGIN)(exchange).decode()

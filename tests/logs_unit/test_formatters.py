@@ -266,7 +266,7 @@ def test_stack_info_arrives() -> None:
 
 
 @given(hostile_text(), st.dictionaries(field_names(), any_value(), max_size=4), st.booleans())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_json_formatters_never_raise_and_always_write_json(
     text: str, extra: dict[str, Any], error: bool
 ) -> None:
@@ -279,7 +279,7 @@ def test_json_formatters_never_raise_and_always_write_json(
 
 
 @given(hostile_text(), st.dictionaries(field_names(), any_value(), max_size=4), st.booleans())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_text_formatters_write_no_control_character(text: str, extra: dict[str, Any], error: bool) -> None:
     for formatter in TEXT_FORMATTERS:
         record = make(f"message\nand %s {text.replace('%', '%%')}", text, error=error)
@@ -293,7 +293,7 @@ def test_text_formatters_write_no_control_character(text: str, extra: dict[str, 
 
 
 @given(exchanges())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_the_consoles_access_line_is_one_line(exchange: Exchange) -> None:
     line = console.access_encoder(ORIGIN)(exchange).decode()
     assert line.endswith("\n")

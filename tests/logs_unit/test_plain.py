@@ -23,7 +23,7 @@ def leaves(value: Any) -> int:
 
 
 @given(any_value())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_value_becomes_json(value: Any) -> None:
     text = dump(Plainer().plain(value))
     json.loads(text)
@@ -31,7 +31,7 @@ def test_any_value_becomes_json(value: Any) -> None:
 
 
 @given(st.dictionaries(field_names(), any_value().map(Plainer().plain), max_size=6))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_merging_loses_nothing_and_leaves_the_servers_fields(extra: dict[str, Any]) -> None:
     own = {"message": "m", "url.path": "/", "event.id": "1", "logserve.seq": 1}
     tree = nest(own)
@@ -65,7 +65,7 @@ def test_keys_that_become_the_same_text_stay_apart() -> None:
 
 
 @given(hostile_text())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_escaped_text_is_the_body_of_a_json_string(text: str) -> None:
     clean = client_text(text)
     clean.encode()
@@ -73,7 +73,7 @@ def test_escaped_text_is_the_body_of_a_json_string(text: str) -> None:
 
 
 @given(hostile_text())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_field_can_be_read_back(text: str) -> None:
     escaped = field_escaper(" |")(text)
     assert escaped.isprintable()

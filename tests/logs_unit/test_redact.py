@@ -72,7 +72,7 @@ def targets_with_a_secret(draw: st.DrawFn) -> str:
 
 
 @given(targets_with_a_secret())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_secret_in_a_target_or_referer_is_in_no_record(target: str) -> None:
     exchange = ordinary()
     exchange.target = target
@@ -94,7 +94,7 @@ def test_a_secret_in_a_target_or_referer_is_in_no_record(target: str) -> None:
 
 
 @given(st.sampled_from(sorted(SECRET_HEADERS)), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_secret_header_is_in_no_record(name: str, upper: bool) -> None:
     shown = name.upper() if upper else name
     variable = f"HTTP_{name.upper().replace('-', '_')}"

@@ -110,11 +110,10 @@ class RingMachine(RuleBasedStateMachine):
 
 
 TestRing = RingMachine.TestCase
-TestRing.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestRing.settings = settings(max_examples=40, stateful_step_count=40)
 
 
 @given(st.integers(0, 1 << 40))
-@settings(deadline=None)
 def test_a_multiple_of_eight_is_the_next_one(size: int) -> None:
     assert at.align8(size) % 8 == 0
     assert size <= at.align8(size) < size + 8
