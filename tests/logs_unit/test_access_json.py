@@ -137,6 +137,17 @@ def test_a_formatted_record_is_the_encoders_line(exchange: Exchange) -> None:
             assert formatter.format(make_access_record(exchange)) + "\n" == line.decode()
 
 
+@pytest.mark.parametrize("name", ["log", "ecs", "trace", "error", "event", "process"])
+def test_a_field_of_the_schemas_name_goes_aside_in_both_layouts(name: str) -> None:
+    """Also where the layout itself has no field of that name: `log` in JSONFormatter's."""
+    exchange = ordinary()
+    exchange.extra = {name: 1}
+    for formatter, encoder in formatters[:2]:
+        line = encoder(exchange)
+        assert strict(line)["logserve"]["extra"] == {name: 1}
+        assert formatter.format(make_access_record(exchange)) + "\n" == line.decode()
+
+
 @given(hostile_text())
 @settings(max_examples=60)
 def test_what_was_utf8_is_read_as_utf8(text: str) -> None:

@@ -356,13 +356,14 @@ def _of_ends(keys: Sequence[str], render: Callable[[Any], Any]) -> Callable[[Any
 
 
 def _extender(tree: Tree) -> Callable[[bytes, Mapping[str, Any]], bytes]:
-    """A function that adds fields with plain names, taken by none of `tree`, to its line (with its ending)."""
+    """A function that adds fields with plain names, taken neither in `tree` nor by the schema, to its line."""
+    taken = tree.keys() | {path[0] for path in table.SHAPE.groups | table.SHAPE.leaves}
 
     def with_extra(line: bytes, extra: Mapping[str, Any]) -> bytes:
         plainer = Plainer(table.MAX_VALUE)
         plain = {}
         for name, value in dict(extra).items():
-            if type(name) is not str or name in tree or "." in name or not name:
+            if type(name) is not str or name in taken or "." in name or not name:
                 raise Unusual
             plain[plainer.key(name)] = value = plainer.plain(value)
             if type(value) is dict:
