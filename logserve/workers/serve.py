@@ -171,7 +171,8 @@ class Server:
             return
         stopped = isinstance(error, QuickStop)
         exchange.outcome = Outcome.SHUTDOWN if stopped else Outcome.APP_RAISED
-        started = connection.sent > 0 or connection.outgoing is not None
+        # Early hints may have gone out, which are no part of the answer.
+        started = response.framing is not None and (connection.sent > 0 or connection.outgoing is not None)
         exchange.reason = "after_headers" if started else "before_headers"
         if not stopped:
             log.error(
@@ -182,7 +183,7 @@ class Server:
                 redact.active().url(exchange.target),
                 exc_info=(type(error), error, application_frames(error)),
             )
-        if not started or response.framing is None:
+        if not started:
             self.send_error(connection, 503 if stopped else 500, "shutdown" if stopped else "app_raised")
             return
         exchange.phase = _IN_SENDING
@@ -342,10 +343,10 @@ class Server:
         exchange = connection.exchange
         assert exchange is not None
         self._fill_partial(connection, exchange)
+        in_body = connection.body is not None
+        exchange.phase = Phase.BODY if in_body else Phase.HEADER
         if error.status == 408:
-            in_body = connection.body is not None
             exchange.outcome = Outcome.TIMEOUT_BODY if in_body else Outcome.TIMEOUT_HEADER
-            exchange.phase = Phase.BODY if in_body else Phase.HEADER
         elif error.status in (413, 414, 431):
             exchange.outcome = Outcome.TOO_LARGE
         else:

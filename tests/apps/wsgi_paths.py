@@ -347,7 +347,9 @@ def raising(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable
         sys.exit(7)
     if point == "keyboard":
         raise KeyboardInterrupt
-    if point == "before":
+    if point == "hinted":
+        environ["wsgi.early_hints"]([("Link", "</style.css>; rel=preload; as=style")])
+    if point in ("before", "hinted"):
         raise RuntimeError("raised before start_response")
     start_response("200 OK", [("Content-Length", "10")] if point == "after-length" else TEXT)
     if point == "between":

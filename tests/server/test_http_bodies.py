@@ -253,3 +253,13 @@ def test_a_flood_of_malformed_requests_does_not_flood_the_log(limited: Server) -
     said = limited.http.wait(lambda record: "bad_field_name" in str(record), start=start)
     assert len(said) < flood / 2
     limited.http.wait(lambda record: "left out" in str(record.get("message")), timeout=15, start=start)
+
+
+def test_a_chunk_that_is_none_is_refused_in_the_body(http_server: Server) -> None:
+    http_server.expect("chunk")
+    with http_server.watch() as watch, http_server.connect() as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nno\r\n")
+        assert client.read_answer().status == 400
+    record = watch.one()
+    assert value(record, "logserve.phase") == "body"
+    assert value(record, "http.request.body.bytes") == 3

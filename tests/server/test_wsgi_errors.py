@@ -16,7 +16,7 @@ def report_of(server: Server, request_id: str) -> Record:
     return found[0]
 
 
-@pytest.mark.parametrize("point", ["before", "between", "first"])
+@pytest.mark.parametrize("point", ["before", "hinted", "between", "first"])
 def test_an_application_that_raises_before_its_headers(wsgi_server: Server, point: str) -> None:
     wsgi_server.expect(f"RuntimeError.*raised|raised .*RuntimeError|/raising/{point}")
     name = f"raising-{point}-{wsgi_server.pid}"
@@ -27,7 +27,9 @@ def test_an_application_that_raises_before_its_headers(wsgi_server: Server, poin
         assert b"Traceback" not in answer.body
     record = watch.one()
     assert value(record, "http.response.status_code") == 500
+    assert value(record, "http.response.body.bytes") == len(answer.body)
     assert value(record, "logserve.outcome") == "app_raised"
+    assert value(record, "logserve.reason") == "before_headers"
     assert value(record, "http.request.id") == name
     report = report_of(wsgi_server, name)
     assert value(report, "error.type") == "RuntimeError"
