@@ -131,6 +131,7 @@ class Connection:
         "fd",
         "gone",
         "http",
+        "interim",
         "keep",
         "last",
         "mask",
@@ -196,6 +197,8 @@ class Connection:
         """The answer's last bytes, held back until the access record stands."""
         self.sent = 0
         """Bytes of the answer that the kernel has taken."""
+        self.interim = 0
+        """Bytes of 1xx answers before it, which count as sent and are no part of it."""
         self.overhead = 0
         """Of the bytes to send, those that are not the body's: heads and chunk framing."""
         self.written = 0
@@ -244,6 +247,16 @@ class Connection:
         except Undeliverable as error:
             self.gone = error
             raise
+
+    def write_interim(self, data: bytes, /) -> None:
+        """The same with a 1xx answer."""
+        self.interim += len(data)
+        self.write(data, 0)
+
+    @property
+    def answer_began(self) -> bool:
+        """Whether the kernel has taken some of the answer that is recorded."""
+        return self.sent > self.interim
 
     def write_file(self, fd: int, offset: int, count: int, /) -> None:
         """The same with a part of a file; it is not copied, so it does not count as spooled."""
@@ -338,7 +351,7 @@ class Connection:
         """Forget the answered request."""
         self.exchange = None
         self.request = self.response = None
-        self.sent = self.overhead = self.written = 0
+        self.sent = self.interim = self.overhead = self.written = 0
         self.last = b""
         if self.body is not None:
             self.body.close()

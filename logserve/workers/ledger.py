@@ -172,6 +172,10 @@ class Ledger:
         """Note where the request stands."""
         self._words[connection.entry] = phase
 
+    def phase_of(self, connection: Connection) -> Phase:
+        """Where it stands, as noted."""
+        return Phase(self._words[connection.entry])
+
     def progress(self, connection: Connection, status: int, body_sent: int) -> None:
         """Note what has gone out of the answer so far."""
         self._words[connection.entry + at.E_SENT] = status << 48 | body_sent & 0xFFFFFFFFFFFF

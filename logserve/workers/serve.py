@@ -171,8 +171,9 @@ class Server:
             return
         stopped = isinstance(error, QuickStop)
         exchange.outcome = Outcome.SHUTDOWN if stopped else Outcome.APP_RAISED
-        # Early hints may have gone out, which are no part of the answer.
-        started = response.framing is not None and (connection.sent > 0 or connection.outgoing is not None)
+        started = response.framing is not None and (
+            connection.answer_began or connection.outgoing is not None
+        )
         exchange.reason = "after_headers" if started else "before_headers"
         if not stopped:
             log.error(
@@ -284,8 +285,10 @@ class Server:
         exchange.reason = why.reason
         exchange.body_sent = self._body_sent(connection)
         exchange.phase = _IN_SENDING
-        if not connection.sent:
-            exchange.status = 0  # nothing of the answer went out
+        if not connection.answer_began:
+            exchange.status = 0
+            if why.outcome is Outcome.CLIENT_ABORTED:
+                exchange.phase = _IN_APPLICATION  # it left while it waited
         sentence = f"{why}: {exchange.method} {redact.active().url(exchange.target)}"
         if why.outcome in (Outcome.CLIENT_ABORTED, Outcome.TIMEOUT_SEND):
             self._protocol_log.tell(exchange, logging.INFO, sentence)
@@ -326,6 +329,7 @@ class Server:
         assert exchange is not None
         self._fill_partial(connection, exchange)
         exchange.outcome = Outcome.SHUTDOWN
+        exchange.phase = self.ledger.phase_of(connection)
         exchange.body_sent = self._body_sent(connection)
         self.abort(connection)
 
@@ -335,6 +339,7 @@ class Server:
         assert exchange is not None
         self._fill_partial(connection, exchange)
         exchange.outcome = Outcome.UNANSWERED
+        exchange.phase = self.ledger.phase_of(connection)
         exchange.reason = "connection_ended"
         self.abort(connection)
 

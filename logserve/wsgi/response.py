@@ -36,6 +36,9 @@ class Transport(Protocol):
     def write(self, data: bytes, body: int, /) -> None:
         """Send, or keep for when the client reads; `body` of these bytes are the response body's."""
 
+    def write_interim(self, data: bytes, /) -> None:
+        """The same with a whole 1xx answer, which is no part of the one that is recorded."""
+
     def write_file(self, fd: int, offset: int, count: int, /) -> None:
         """The same with a part of a regular file; the descriptor may be closed after the call."""
 
@@ -107,7 +110,7 @@ class Response:
     def early_hints(self, headers: Headers) -> None:
         """``wsgi.early_hints``: send a 103 (RFC 8297) before the response; nothing for an HTTP/1.0 client."""
         if self.framing is None and self.request.version != "1.0":
-            self.transport.write(encode_early_hints(headers), 0)
+            self.transport.write_interim(encode_early_hints(headers))
 
     # -- what the worker calls
 

@@ -373,8 +373,9 @@ def test_a_quick_stop_begins_no_request_that_was_read_ahead(start_server: StartS
         assert answered(client) == 200
     assert len(gate.told("begun held")) == 1
     assert "SIGKILL" not in server.said()
-    outcomes = [value(record, "logserve.outcome") for record in server.access.records()]
-    assert outcomes == ["ok", "unanswered", "unanswered"]
+    records = server.access.records()
+    assert [value(record, "logserve.outcome") for record in records] == ["ok", "unanswered", "unanswered"]
+    assert [value(record, "logserve.phase") for record in records] == ["sending", "queued", "queued"]
 
 
 def answered(client: Client) -> int:

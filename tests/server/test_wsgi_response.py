@@ -169,6 +169,7 @@ def test_the_iterable_is_closed_when_the_client_has_gone(wsgi_server: Server, mo
         assert module_gate.wait_told("closed", before + 1)[before:] == ["held"]
         record = watch.wait(1)[0]
     assert value(record, "logserve.outcome") == "client_aborted"
+    assert value(record, "logserve.phase") == "sending"
     assert value(record, "http.response.status_code") == 200
     assert value(record, "http.response.body.bytes") < 41 * BLOCK
 
@@ -196,6 +197,8 @@ def test_a_client_that_has_gone_before_the_answer_is_no_200_that_was_delivered(
         module_gate.open("gone")
         record = watch.wait(1)[0]
     assert value(record, "logserve.outcome") == "client_aborted"
+    assert value(record, "logserve.phase") == "application", "it left while it waited"
+    assert "response" not in record["http"], "nothing went out"
     assert value(record, "event.outcome") != "success"
 
 
