@@ -125,6 +125,7 @@ class Finisher:
         exchange.phase = entry.phase
         exchange.status = entry.status
         exchange.body_sent = entry.body_sent
+        exchange.body_received = entry.body_received
         exchange.outcome = Outcome.TIMEOUT_REQUEST if entry.seq in self._timed_out else self._outcome
         exchange.signal = self._signal
         exchange.method, exchange.target, exchange.version = entry.method, entry.target, entry.version

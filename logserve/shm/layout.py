@@ -40,7 +40,8 @@ An **entry** of the scoreboard is one connection's current request:
     48        8      request number in the connection
     56        8      status << 48 | body bytes sent
     64        8      lengths: peer << 48 | id << 32 | trace << 16 | request line
-    72        56     the peer, written when the connection comes
+    72        8      bytes of the request's body that were read
+    80        48     the peer, written when the connection comes
     128       448    texts, one behind the other: request line, trace parent, request id
 
 The **roster** is one more memfd, shared by all workers: a row of 64 bytes for each slot, read by the arbiter
@@ -101,7 +102,8 @@ E_CONNECTION: Final = 5
 E_NUMBER: Final = 6
 E_SENT: Final = 7
 E_LENGTHS: Final = 8
-E_PEER_OFFSET: Final = 72
+E_RECEIVED: Final = 9
+E_PEER_OFFSET: Final = 80
 E_TEXT_OFFSET: Final = 128
 E_TEXT_SIZE: Final = ENTRY_SIZE - E_TEXT_OFFSET
 MAX_LINE_TEXT: Final = 256

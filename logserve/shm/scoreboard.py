@@ -33,6 +33,8 @@ class Entry(NamedTuple):
     status: int
     """0 where no byte of an answer is known to have gone out."""
     body_sent: int
+    body_received: int
+    """Bytes of the request's body that were read."""
     phase: Phase
     line: str
     """The request line; empty while the head is being read."""
@@ -96,6 +98,7 @@ def read(segment: Segment, entry: int) -> Entry:
         begin_wall=words[entry + at.E_BEGIN_WALL],
         status=words[entry + at.E_SENT] >> 48,
         body_sent=words[entry + at.E_SENT] & 0xFFFFFFFFFFFF,
+        body_received=words[entry + at.E_RECEIVED],
         phase=Phase(min(words[entry + at.E_PHASE], max(Phase))),
         line=line,
         trace=trace,

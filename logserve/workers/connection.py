@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections import deque
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, Final, Protocol
 
@@ -116,11 +117,14 @@ class Waiting:
 class Connection:
     """A client connection, and the :class:`~logserve.wsgi.response.Transport` of the response under way.
 
+    :param progress: told when a part of an answer has gone out, for whoever finds the worker dead.
+
     While a call runs in a pool's thread, `state` is CALLING and only that thread touches the connection; `state`
     itself is the loop's alone.
     """
 
     __slots__ = (
+        "_progress",
         "body",
         "discarded",
         "ended",
@@ -165,6 +169,7 @@ class Connection:
         ends: Ends,
         environ: dict[str, Any],
         policy: KeepPolicy,
+        progress: Callable[[Connection], None],
         response_spool: int,
         send_timeout: float,
     ) -> None:
@@ -181,6 +186,7 @@ class Connection:
         """Its part of an entry's word of lengths."""
         self.environ = environ
         self.policy = policy
+        self._progress = progress
         self.response_spool = response_spool
         self.send_timeout = send_timeout
         self.state = READING
@@ -236,6 +242,7 @@ class Connection:
         try:
             if self.outgoing is None:
                 sent = self._send(data)
+                self._progress(self)
                 if sent == len(data):
                     return
                 self.outgoing = Outgoing()
@@ -243,6 +250,7 @@ class Connection:
             else:
                 self._keep(data)
                 self.flush()
+                self._progress(self)
             self._wait_for_reader()
         except Undeliverable as error:
             self.gone = error
@@ -268,6 +276,7 @@ class Connection:
                 self.outgoing = Outgoing()
             self.outgoing.append_file(fd, offset, count)
             self.flush()
+            self._progress(self)
         except Undeliverable as error:
             self.gone = error
             raise
@@ -319,6 +328,7 @@ class Connection:
             if wait_writable(self.sock, WAIT_SLICE):
                 waited = 0.0
                 self.flush()
+                self._progress(self)
             else:
                 waited += WAIT_SLICE
             self.policy.beat()

@@ -167,6 +167,7 @@ class Conversations:
             ends=Ends(*peer, *server),
             environ=connection_environ(self._environ, peer, server),
             policy=self._policy,
+            progress=self._server.note_progress,
             response_spool=self._limits.response_spool,
             send_timeout=self._limits.send_timeout,
         )
@@ -254,6 +255,7 @@ class Conversations:
             elif type(event) is Data:
                 assert connection.body is not None
                 connection.body.append(event.data)
+                self._ledger.received(connection, connection.body.received)
             else:
                 assert connection.body is not None
                 connection.body.complete()

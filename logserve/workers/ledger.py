@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("logserve.error")
 
 _monotonic_ns = time.monotonic_ns
-# PREPARED, seq, begin, begin wall, connection, number, sent, lengths
-_pack_begin = struct.Struct("=8Q").pack_into
+# PREPARED, seq, begin, begin wall, connection, number, sent, lengths, received
+_pack_begin = struct.Struct("=9Q").pack_into
 
 CUT: Final = "logserve.truncated"
 """The field that names what was left out of a record."""
@@ -133,7 +133,9 @@ class Ledger:
         serial, number, entry = connection.serial, connection.requests, connection.entry
         exchange = Exchange(self._origin, seq, serial, number, now, wall, connection.ends)
         # While PHASE is NONE nobody looks, so the words need no stores of their own.
-        _pack_begin(self._memory, entry * 8 + 8, 0, seq, now, wall, serial, number, 0, connection.peer_length)
+        _pack_begin(
+            self._memory, entry * 8 + 8, 0, seq, now, wall, serial, number, 0, connection.peer_length, 0
+        )
         self._words[entry] = HEADER
         return exchange
 
@@ -171,6 +173,10 @@ class Ledger:
     def phase(self, connection: Connection, phase: int) -> None:
         """Note where the request stands."""
         self._words[connection.entry] = phase
+
+    def received(self, connection: Connection, size: int) -> None:
+        """Note how many bytes of the request's body have been read."""
+        self._words[connection.entry + at.E_RECEIVED] = size
 
     def phase_of(self, connection: Connection) -> Phase:
         """Where it stands, as noted."""

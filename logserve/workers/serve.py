@@ -191,6 +191,12 @@ class Server:
         exchange.body_sent = self._body_sent(connection)
         self.abort(connection)
 
+    def note_progress(self, connection: Connection) -> None:
+        """Some of a streamed answer has gone out: what a record would say if the worker died now."""
+        response = connection.response
+        if response is not None and response.framing is not None and connection.answer_began:
+            self.ledger.progress(connection, response.framing.status, self._body_sent(connection))
+
     # -- the answer's end
 
     def send_last(self, connection: Connection, last: bytes) -> None:

@@ -68,8 +68,16 @@ def big(_environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[by
     return (PIECE for _ in range(PIECES))
 
 
+def partly(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """Answer a part, in chunks, and wait."""
+    start_response("202 Accepted", [("Content-Type", "text/plain")])
+    yield b"a part"
+    wait_at(rest(environ))
+
+
 application = by_path(
     {
+        "/partly": partly,
         "/pid": pid,
         "/gate": gate,
         "/die": die,

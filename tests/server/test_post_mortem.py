@@ -97,6 +97,24 @@ def test_sigkill(start_server: StartServer, worker_options: list[str], gate: Gat
     assert outcomes(server, 2)["/gate/x"] == "worker_killed"
 
 
+def test_what_went_out_and_came_in_before_the_death(
+    start_server: StartServer, worker_options: list[str], gate: Gate
+) -> None:
+    server = start_server(APP, *worker_options, environment=gate.environment)
+    server.expect(EXPECTED)
+    (victim,) = server.wait_workers(1)
+    with server.connect() as client:
+        client.send(request_bytes("/partly/there", "POST", body=b"a body"))
+        assert client.read_head().status == 202
+        assert client.read_chunk() == b"a part"
+        gate.wait("there")
+        os.kill(victim, signal.SIGKILL)
+        (record,) = server.access.wait(lambda each: value(each, "logserve.outcome") == "worker_killed")
+    assert value(record, "http.response.status_code") == 202
+    assert value(record, "http.response.body.bytes") == len(b"a part")
+    assert value(record, "http.request.body.bytes") == len(b"a body")
+
+
 def test_a_crash_says_where_each_thread_stood(
     start_server: StartServer, worker_options: list[str], gate: Gate
 ) -> None:

@@ -71,7 +71,7 @@ def test_lengths_and_phases_that_cannot_be(segment: Segment) -> None:
 
 def entry(line: str) -> scoreboard.Entry:
     """An entry with this request line, of which nothing else matters here."""
-    return scoreboard.Entry(1, 1, 1, 1, 1, 0, 0, Phase.APPLICATION, line, "", "", "")
+    return scoreboard.Entry(1, 1, 1, 1, 1, 0, 0, 0, Phase.APPLICATION, line, "", "", "")
 
 
 CUT = at.MAX_LINE_TEXT

@@ -95,6 +95,7 @@ def serve(
         ends=Ends("127.0.0.1", 9, "127.0.0.1", 80),
         environ={},
         policy=Keep(),
+        progress=lambda _: None,
         response_spool=0,
         send_timeout=1.0,
     )
