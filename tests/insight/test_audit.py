@@ -242,7 +242,7 @@ def test_a_client_that_makes_up_an_id_of_the_server_s_hides_and_forges_nothing(w
         (b"GET / 200\n", "malformed"),
         (b'"text"\n', "no JSON object"),
         (b"\0\0\0", "malformed"),
-        (b"[" * 5000 + b"\n", "recursion"),
+        (b"[" * 500_000 + b"\n", "recursion"),
     ],
 )
 def test_a_line_that_does_not_parse(line: bytes, problem: str) -> None:

@@ -273,7 +273,7 @@ def test_a_queues_listener_runs_in_the_collector(load_text: LoadText) -> None:
         """
     )
     queue = build_handlers(config)["queue"]
-    queue.handle(logging.makeLogRecord({"msg": "through the queue"}))
+    queue.handle(logging.makeLogRecord({"msg": "through the queue", "levelno": logging.INFO}))
     queue.close()
     assert Path("q.log").read_text() == "through the queue\n"
 
