@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from logserve.logs.in_flight import InFlight
 from logserve.logs.origin import Origin
 from logserve.shm import scoreboard
-from logserve.shm.layout import MAX_LINE_TEXT, Phase
+from logserve.shm.layout import Phase
 from logserve.shm.segment import Segment
 
 MAX_FIELDS: Final = 50
@@ -68,5 +68,5 @@ def _request(entry: scoreboard.Entry, origin: Origin, now: int) -> InFlight:
         age=max(0, now - entry.begin) / 1e9,
         phase=entry.phase.name.lower(),
         client=entry.client[0],
-        cut=len(entry.line) >= MAX_LINE_TEXT and not entry.version,
+        cut=entry.cut,
     )

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from logserve.collector.batch import RingReader
-from logserve.logs.access.exchange import Ends, Exchange
+from logserve.logs.access.exchange import TRUNCATED, Ends, Exchange
 from logserve.logs.access.outcome import Outcome
 from logserve.logs.context import parse_traceparent
 from logserve.logs.origin import Origin
@@ -133,6 +133,8 @@ class Finisher:
         if parent is not None:
             exchange.trace_id, exchange.parent_id = parent
         exchange.request_id = entry.request_id or exchange.id
+        if entry.cut:
+            exchange.extra = {TRUNCATED: ["url.query" if "?" in entry.target else "url.path"]}
         return exchange
 
 

@@ -63,6 +63,11 @@ class Entry(NamedTuple):
         return _AUTHORITY_BEGUN.sub(r"\1", target)
 
     @property
+    def cut(self) -> bool:
+        """Whether the request line did not fit."""
+        return len(self.line) >= at.MAX_LINE_TEXT and not self.version
+
+    @property
     def version(self) -> str:
         """``1.1`` or ``1.0``; empty where the line was cut before it."""
         protocol = self.line.rstrip("\r\n").partition(" ")[2].partition(" ")[2]

@@ -22,7 +22,7 @@ import struct
 import time
 from typing import TYPE_CHECKING, Final
 
-from logserve.logs.access.exchange import Exchange
+from logserve.logs.access.exchange import TRUNCATED, Exchange
 from logserve.shm import layout as at
 from logserve.shm.layout import Phase
 
@@ -37,9 +37,6 @@ log = logging.getLogger("logserve.error")
 _monotonic_ns = time.monotonic_ns
 # PREPARED, seq, begin, begin wall, connection, number, sent, lengths, received
 _pack_begin = struct.Struct("=9Q").pack_into
-
-CUT: Final = "logserve.truncated"
-"""The field that names what was left out of a record."""
 
 PREPARED: Final = at.E_PREPARED
 _LENGTHS: Final = at.E_LENGTHS
@@ -277,7 +274,7 @@ class Ledger:
             )
             exchange.environ = None
             exchange.response_headers = []
-            exchange.extra = {CUT: ["response headers", "environ", "added fields"]}
+            exchange.extra = {TRUNCATED: ["response headers", "environ", "added fields"]}
             frames = self._plan.frames(exchange)
         return frames
 
@@ -285,7 +282,7 @@ class Ledger:
         """A record that would not fit the ring goes without the application's fields, and says so."""
         if sum(len(payload) + 16 for _, payload in frames) <= self._roomy:
             return frames
-        exchange.extra = {CUT: ["added fields"]}
+        exchange.extra = {TRUNCATED: ["added fields"]}
         frames = self._plan.frames(exchange)
         fitting: Frames = []
         for sink_kind, payload in frames:

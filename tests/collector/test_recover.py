@@ -100,6 +100,23 @@ def test_a_request_past_its_deadline_and_those_cut_off_with_it(server: Arbiter, 
     assert found == {"/hung": "timeout_request", "/beside": "worker_timeout"}
 
 
+@pytest.mark.parametrize(
+    ("target", "field"), [(b"/long?" + b"q" * 300, "url.query"), (b"/" * 300, "url.path")]
+)
+def test_a_request_line_that_did_not_fit_is_marked(
+    server: Arbiter, tmp_path: Path, target: bytes, field: str
+) -> None:
+    path = tmp_path / "access.json"
+    configure(server, path)
+    segment = server.segment(0)
+    fill_entry(segment, 0, (b"GET " + target + b" HTTP/1.1")[: at.MAX_LINE_TEXT])
+    server.died(segment, kind="signal", signal="SIGKILL", exit=None)
+    server.hear("drained", slot=0)
+    assert server.stop() == 0
+    (found,) = records(path)
+    assert found["logserve"]["truncated"] == [field]
+
+
 def test_texts_that_were_cut_anywhere_and_a_clients_own_id(server: Arbiter, tmp_path: Path) -> None:
     path = tmp_path / "access.json"
     configure(server, path)

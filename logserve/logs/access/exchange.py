@@ -10,6 +10,9 @@ from logserve.logs.access.outcome import Outcome
 from logserve.logs.origin import Origin
 from logserve.shm.layout import Phase
 
+TRUNCATED: Final = "logserve.truncated"
+"""The field that names what was cut or left out of a record."""
+
 NO_FIELDS: Final[Mapping[str, str]] = MappingProxyType({})
 
 

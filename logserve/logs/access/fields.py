@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
+from logserve.logs.access.exchange import TRUNCATED as TRUNCATED
 from logserve.logs.access.exchange import Exchange
 from logserve.logs.access.memo import Memo
 from logserve.logs.access.outcome import EVENT_OUTCOME, Outcome
@@ -30,7 +31,6 @@ from logserve.shm.layout import Phase
 ECS_VERSION: Final = "9.4.0"
 MAX_VALUE: Final = 4096
 """Characters of a text from the client that are kept in one field."""
-TRUNCATED: Final = "logserve.truncated"
 LOGGER_NAME: Final = "logserve.access"
 LEVEL_NAME: Final = "info"
 
