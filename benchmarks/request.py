@@ -60,7 +60,7 @@ class Worker:
 
     def __init__(self, *, logged: bool) -> None:
         self.segment = Segment.create(
-            capacity=1 << 21, entries=8, slot=0, incarnation=1, boot_id=b"benchmarking"
+            capacity=1 << 21, entries=8 + 256, slot=0, incarnation=1, boot_id=b"benchmarking"
         )
         logger = logging.getLogger(f"benchmark.{logged}")
         logger.setLevel(logging.INFO)

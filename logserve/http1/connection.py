@@ -66,7 +66,6 @@ class Connection:
     """The server's side of one HTTP/1.1 connection, requests only."""
 
     __slots__ = (
-        "_body_left",
         "_chunks",
         "_empty_lines",
         "_eof",
@@ -79,6 +78,7 @@ class Connection:
         "_scan",
         "_state",
         "_tail",
+        "body_left",
         "ended",
         "partial",
         "unread",
@@ -100,7 +100,8 @@ class Connection:
         self._request: Request | None = None  # whose body is being read
         self._last: Request | None = None  # the one before, if the next may repeat its field lines
         self._tail = b""  # those field lines, from the end of the request line on
-        self._body_left = 0
+        self.body_left = 0
+        """Bytes of a body with a Content-Length that are still to come."""
         self._chunks: ChunkedDecoder | None = None
         self.partial: Partial | None = None
         """What is known of the request for which an error was raised."""
@@ -257,7 +258,7 @@ class Connection:
         if request.chunked:
             self._chunks = ChunkedDecoder(self._limits)
         else:
-            self._body_left = request.content_length or 0
+            self.body_left = request.content_length or 0
         self._parser = httptools.HttpRequestParser(None)  # the old one waits for the body
 
     def _next_body_event(self) -> Data | EndOfMessage | None:
@@ -265,10 +266,10 @@ class Connection:
             data, self._offset = self._chunks.decode(self.unread, self._offset)
             ended = self._chunks.ended
         else:
-            data = self.unread[self._offset : self._offset + self._body_left]
+            data = self.unread[self._offset : self._offset + self.body_left]
             self._offset += len(data)
-            self._body_left -= len(data)
-            ended = not data and not self._body_left
+            self.body_left -= len(data)
+            ended = not data and not self.body_left
         if data:
             return Data(data)
         if ended:

@@ -31,14 +31,13 @@ from logserve.workers.connection import (
 from logserve.workers.ledger import BODY, QUEUED, Ledger
 from logserve.workers.limits import WorkerLimits
 from logserve.workers.poller import READ, WRITE, Poller
-from logserve.workers.read_ahead import ReadAhead
+from logserve.workers.read_ahead import RECEIVE_SIZE, ReadAhead
 from logserve.workers.runner import Runner
 from logserve.workers.serve import Server
 from logserve.workers.timers import Timers
 from logserve.wsgi.body import BodyBuffer
 from logserve.wsgi.environ import connection_environ
 
-RECEIVE_SIZE: Final = 65536
 LINGER_BYTES: Final = 1 << 20
 
 
@@ -87,7 +86,7 @@ class Conversations:
         """Called once there is room for a connection again, after :meth:`make_room` found none."""
         self._full = False
         self._timers = Timers(limits)
-        self._ahead = ReadAhead(ledger, self._parse)
+        self._ahead = ReadAhead(ledger, self._parse, ledger.free - limits.connections)
 
     def ready(self, connection: Connection) -> None:
         """Its socket can be read or written, or has hung up."""
@@ -185,8 +184,11 @@ class Conversations:
         fresh = exchange is None
         if exchange is None:
             exchange = connection.exchange = self._ledger.begin(connection)
+        size = self._ahead.receive_size
+        if connection.body is not None:
+            size = min(RECEIVE_SIZE, size + connection.http.body_left)
         try:
-            data = connection.sock.recv(RECEIVE_SIZE)
+            data = connection.sock.recv(size)
         except (BlockingIOError, InterruptedError):
             if fresh:
                 self._no_request(connection)
@@ -227,7 +229,7 @@ class Conversations:
                 self._await_more(connection)
                 return
             if connection.http.unread and connection.http.buffered and not connection.waiting:
-                self._ahead.take(connection, self._spare_entries())
+                self._ahead.take(connection)
             connection.state = CALLING
             if not self._inline:
                 self._timers.cancel(connection)
@@ -262,10 +264,6 @@ class Conversations:
                 self._ledger.phase(connection, QUEUED)
                 return True
         return False
-
-    def _spare_entries(self) -> int:
-        """Those that no connection still to come may need."""
-        return self._ledger.free - max(0, self._limits.connections - self._places_taken())
 
     def _await_more(self, connection: Connection) -> None:
         exchange = connection.exchange
@@ -374,7 +372,7 @@ class Conversations:
         """The connection ends before the requests that were read ahead could be answered."""
         while connection.waiting:
             self._give_back_entry(connection)
-            connection.give_request(connection.waiting.popleft())
+            self._ahead.drop(connection)
             self._server.unanswered(connection)
             self._served()
 

@@ -8,30 +8,42 @@ order.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from logserve.errors import RemoteProtocolError
 from logserve.workers.connection import Connection, Waiting
 from logserve.workers.ledger import Ledger
+
+RECEIVE_SIZE: Final = 65536
+"""Bytes to receive at most."""
+LEAST_REQUEST: Final = 16
+"""Bytes of the shortest request: ``GET / HTTP/1.0`` and two line endings has 18."""
 
 
 class ReadAhead:
     """Takes such requests up, and gives them out again in order.
 
     :param parse: takes the parser's events; True when the request under way is complete.
+    :param spare: how many entries there are beside those that connections may need.
     """
 
-    def __init__(self, ledger: Ledger, parse: Callable[[Connection], bool]) -> None:
+    def __init__(self, ledger: Ledger, parse: Callable[[Connection], bool], spare: int) -> None:
         self._ledger = ledger
         self._parse = parse
+        self._spare = 0
+        self.receive_size = 0
+        """Bytes to receive at most, of which each request is sure to get an entry."""
+        self._give_back(spare)
 
-    def take(self, connection: Connection, spare: int) -> None:
-        """Read what is there behind the request under way.
+    def _give_back(self, entries: int) -> None:
+        self._spare += entries
+        self.receive_size = min(RECEIVE_SIZE, max(self._spare, 1) * LEAST_REQUEST)
 
-        :param spare: how many entries may be taken for it.
-        """
+    def take(self, connection: Connection) -> None:
+        """Read what is there behind the request under way."""
         first = connection.take_request()
-        while connection.http.buffered and spare > 0:
-            spare -= 1
+        while connection.http.buffered and self._spare:
+            self._give_back(-1)
             connection.entry = self._ledger.open(connection.peer)
             connection.exchange = self._ledger.begin(connection)
             waiting = Waiting(connection)
@@ -56,9 +68,15 @@ class ReadAhead:
             return False
         waiting = connection.waiting.popleft()
         self._ledger.close(connection.entry)
+        self._give_back(1)
         connection.give_request(waiting)
         if waiting.error is not None:
             raise waiting.error
         if waiting.continue_due and not waiting.complete:
             connection.send_continue()
         return waiting.complete
+
+    def drop(self, connection: Connection) -> None:
+        """Make the next one the request under way, to be given up; the entry of the one before it is back already."""
+        self._give_back(1)
+        connection.give_request(connection.waiting.popleft())

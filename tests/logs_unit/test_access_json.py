@@ -15,7 +15,7 @@ from logserve.logs import redact
 from logserve.logs.access import fields as table
 from logserve.logs.access.documentation import fields_table, outcomes_table
 from logserve.logs.access.encode import general_encoder, json_encoder
-from logserve.logs.access.exchange import Exchange
+from logserve.logs.access.exchange import TRUNCATED, Exchange
 from logserve.logs.access.memo import MEMO_ENTRIES, MEMO_LENGTH, Memo
 from logserve.logs.access.outcome import EVENT_OUTCOME, Outcome, outcome_of
 from logserve.logs.access.record import make_access_record
@@ -160,7 +160,7 @@ def test_what_was_utf8_is_read_as_utf8(text: str) -> None:
     except UnicodeEncodeError:
         expected = "".join("\ufffd" if "\ud800" <= letter <= "\udfff" else letter for letter in text)
     assert seen == expected[: table.MAX_VALUE]
-    assert (table.TRUNCATED.split(".")[1] in record["logserve"]) == (len(expected) > table.MAX_VALUE)
+    assert (TRUNCATED.split(".")[1] in record["logserve"]) == (len(expected) > table.MAX_VALUE)
 
 
 def test_long_values_are_cut_and_named() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import resource
 import signal
@@ -17,6 +18,7 @@ from tests.apps.faults import BUFFERED, SHRINKS
 from tests.conftest import StartServer
 from tests.support.gate import Gate
 from tests.support.journal import Record, value
+from tests.support.processes import unread_bytes
 from tests.support.server import JSON_LOGS, Server, running
 from tests.support.waiting import wait_for
 from tests.support.wire import Client, request_bytes
@@ -78,6 +80,20 @@ def test_a_thousand_requests_in_one_piece(server: Server) -> None:
         assert {client.read_answer().body for _ in targets} == {b"ok"}
     records = watch.exactly(len(targets))
     assert [value(record, "url.path") for record in records] == targets
+
+
+def test_requests_in_one_piece_behind_one_that_ends_the_connection(server: Server) -> None:
+    """Each whose bytes were read has its record; the others were not read."""
+    server.expect("raised before the head|application raised")
+    with server.watch() as watch, server.connect() as client:
+        client.send(request_bytes("/raising/before") + b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 1500)
+        assert client.read_answer().status == 500
+        client.expect_end()
+    outcomes = [value(record, "logserve.outcome") for record in watch.wait(2)]
+    assert outcomes[0] == "app_raised"
+    assert set(outcomes[1:]) == {"unanswered"}
+    numbers = [value(record, "logserve.request_in_connection") for record in watch.records()]
+    assert numbers == list(range(1, len(numbers) + 1))
 
 
 def test_who_pipelines_takes_no_place_from_others(server: Server, module_gate: Gate) -> None:
@@ -339,6 +355,30 @@ def test_requests_that_were_read_ahead_have_records_when_the_worker_is_killed(
     told = {value(record, "url.path") for record in records}
     assert told >= set(paths[:-1])
     assert {value(record, "client.ip") for record in records} == {"127.0.0.1"}, "the one without a head, too"
+
+
+def test_no_byte_is_read_of_a_request_that_gets_no_record(
+    start_server: StartServer, worker_options: list[str], gate: Gate
+) -> None:
+    """More requests in one piece than a worker has entries for; it is killed in the first."""
+    server = start_server(APP, *worker_options, environment=gate.environment)
+    server.expect("worker|SIGKILL")
+    (victim,) = server.wait_workers(1)
+    first, other = request_bytes("/gate/many"), b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    data = first + other * 2000
+    with server.connect() as client:
+        client.send(data)
+        gate.wait("many")
+        read = len(data) - unread_bytes(client.socket.getsockname()[1])
+        os.kill(victim, signal.SIGKILL)
+        with contextlib.suppress(ConnectionResetError):
+            client.expect_end()
+    server.wait_workers(1, but=[victim])
+    begun = 1 + math.ceil((read - len(first)) / len(other))
+    assert 10 < begun < 300
+    killed = server.access.wait(lambda each: value(each, "process.pid") == victim, begun)
+    server.stop()
+    assert len(killed) == begun
 
 
 def test_a_unix_sockets_path_is_the_servers_address(

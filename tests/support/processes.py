@@ -104,6 +104,15 @@ def has_connection(pid: int, port: int) -> bool:
     return any(int(row[2].rpartition(":")[2], 16) == port and f"socket:[{row[9]}]" in sockets for row in rows)
 
 
+def unread_bytes(port: int) -> int:
+    """How many bytes wait in the receive buffer of the TCP connection (IPv4) whose other end has this port."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    (waiting,) = [
+        int(row[4].partition(":")[2], 16) for row in rows if int(row[2].rpartition(":")[2], 16) == port
+    ]
+    return waiting
+
+
 def _status(pid: int, task: str = "") -> dict[str, str]:
     path = f"/proc/{pid}/task/{task}/status" if task else f"/proc/{pid}/status"
     try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from logserve.logs.access.fields import FIELDS, TRUNCATED
+from logserve.logs.access.exchange import TRUNCATED
+from logserve.logs.access.fields import FIELDS
 from logserve.logs.access.outcome import EVENT_OUTCOME
 
 

@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from logserve.logs.access.exchange import TRUNCATED as TRUNCATED
-from logserve.logs.access.exchange import Exchange
+from logserve.logs.access.exchange import TRUNCATED, Exchange
 from logserve.logs.access.memo import Memo
 from logserve.logs.access.outcome import EVENT_OUTCOME, Outcome
 from logserve.logs.access.target import Target

@@ -8,6 +8,7 @@ from typing import Any, Final
 from logserve.logs import redact
 from logserve.logs.access import fields as table
 from logserve.logs.access.atoms import COMBINED, Atoms
+from logserve.logs.access.exchange import TRUNCATED as FIELD_TRUNCATED
 from logserve.logs.access.exchange import Exchange
 from logserve.logs.access.fields import BY_ATTRIBUTE, BY_NAME, LOGGER_NAME
 from logserve.logs.context import IDS
@@ -20,7 +21,7 @@ EXCHANGE: Final = "_exchange"
 """The attribute with the exchange itself; most formatters leave out what begins with an underscore."""
 EXTRA: Final = "logserve_extra"
 """The attribute with the fields of the application's whose names are taken."""
-TRUNCATED: Final = table.TRUNCATED.replace(".", "_")
+TRUNCATED: Final = FIELD_TRUNCATED.replace(".", "_")
 OWN: Final = frozenset(
     {EXCHANGE, IDS, SHORTENED, "event_id", "request_id", "trace_id", "span_id", "logserve_text", EXTRA}
 )
@@ -94,7 +95,7 @@ def record_values(record: logging.LogRecord) -> dict[str, Any]:
             fields[field.name] = _elsewhere(field, record)
     cut = [*attributes.get(TRUNCATED, ()), *shortened_fields(record)]
     if cut:
-        fields[table.TRUNCATED] = cut
+        fields[FIELD_TRUNCATED] = cut
     fields["message"] = table.message_of(fields)
     return fields
 

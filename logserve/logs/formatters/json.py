@@ -11,6 +11,7 @@ from pythonjsonlogger.json import JsonFormatter
 from logserve.logs.access import fields as table
 from logserve.logs.access.encode import access_tree, json_encoder
 from logserve.logs.access.encode import add_extra as add_access_extra
+from logserve.logs.access.exchange import TRUNCATED
 from logserve.logs.access.generate import Encoder
 from logserve.logs.access.record import (
     OWN,
@@ -39,7 +40,7 @@ NAMES: Final = {
 
 _THEIRS: Final = frozenset({"message", "@timestamp", "log.level", "log.logger", "ecs.version"})
 """Access fields that python-json-logger's own parameters ask for, or not."""
-_SHAPE: Final = Shape([*table.BY_NAME, table.TRUNCATED, *common.IDS, "event_id"])
+_SHAPE: Final = Shape([*table.BY_NAME, TRUNCATED, *common.IDS, "event_id"])
 """Where the server's fields are, in the same layout: the application's of these names go aside."""
 
 
@@ -146,7 +147,7 @@ class JSONFormatter(common.MadeAgain, JsonFormatter):
         """The server's own fields of a record that is no request's."""
         values: dict[str, Any] = {"event.id": common.event_id(record)}
         values.update((name, common.request_value(record, name)) for name in common.IDS)
-        values[table.TRUNCATED] = shortened_fields(record) or None
+        values[TRUNCATED] = shortened_fields(record) or None
         present = {name: value for name, value in values.items() if value is not None}
         return nest({**present, **self._plain_static})
 
