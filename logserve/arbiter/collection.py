@@ -78,6 +78,10 @@ class Collection:
         """Let it write everything, and end; all producers are gone."""
         self.process.stop(timeout)
 
+    def left(self) -> int:
+        """How many records stand in the rings that no handler has taken."""
+        return sum(ring.left() for ring in self.rings.values())
+
     def leave_in_child(self) -> None:
         """In a child: the channel is the arbiter's, the rings are other processes'."""
         self.process.leave_in_child()

@@ -45,8 +45,8 @@ class CollectorProcess:
         self.restart_at: float | None = None
         self.deadline: float | None = None
         """When it has to have ended, once it was told to stop."""
-        self.gave_up = False
-        """Whether it did not end in time, and was killed."""
+        self.kills = 0
+        """How many did not end in time, and were killed."""
 
     def start(self, *, spawned: bool) -> None:
         """Have one.
@@ -115,7 +115,7 @@ class CollectorProcess:
     def kill(self) -> None:
         """End it: it did not do so in time."""
         self.deadline = None
-        self.gave_up = True
+        self.kills += 1
         if self.pid:
             os.kill(self.pid, signal.SIGKILL)  # not reaped yet, so the id is still its own
 

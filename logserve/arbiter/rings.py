@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+from logserve.shm import layout as at
+from logserve.shm.ring import frames
 from logserve.shm.segment import Segment
 
 type_key = tuple[int, int]  # slot, incarnation
@@ -28,6 +30,13 @@ class Ring:
     def key(self) -> type_key:
         """What messages call it."""
         return self.segment.slot, self.segment.incarnation
+
+    def left(self) -> int:
+        """How many records no handler has taken; one that was to go to two handlers is two."""
+        words = self.segment.words
+        cursors = words[at.W_CURSORS : at.W_CURSORS + at.MAX_SINKS]
+        waiting = frames(self.segment, words[at.W_TAIL], words[at.W_HEAD])
+        return sum(end > cursors[sink] for sink, _, _, end in waiting)
 
     def close(self) -> None:
         """Let go of it in this process."""

@@ -6,6 +6,7 @@ from typing import Final
 
 from logserve.arbiter import log
 from logserve.arbiter.collection import Collection
+from logserve.arbiter.collector_process import CLOSING_TIME
 from logserve.arbiter.course import Course
 from logserve.arbiter.log import logger
 from logserve.arbiter.policy import CollectorLife, ServerEvent, ServerState
@@ -15,6 +16,8 @@ from logserve.errors import BootError
 
 CLOSING_TRIES: Final = 3
 """Collectors that may die while they write the last records, before that is given up."""
+CLOSING_KILLS: Final = 2
+"""Those that may have to be killed because they do not end: one that was stopped or stuck leaves all to the next."""
 
 
 class Shutdown:
@@ -55,6 +58,11 @@ class Shutdown:
             else:
                 self._collection.stop(self._resources.settings.graceful_timeout)
 
+    def stop_next_collector(self) -> None:
+        """The last one has died in the end: another one writes on, for a short time where the last took all of it."""
+        killed = self._collection.process.kills
+        self._collection.stop(CLOSING_TIME if killed else self._resources.settings.graceful_timeout)
+
     def collector_ended(self, problem: str | None) -> None:
         """The collector has ended, as it was told to (None) or unasked; whether there is to be another."""
         course, process = self._course, self._collection.process
@@ -70,8 +78,14 @@ class Shutdown:
         if not course.first.accepted:
             course.event(ServerEvent.COLLECTOR_DONE)
             return
-        if course.state is ServerState.CLOSING and (process.gave_up or process.failures >= CLOSING_TRIES):
-            log.complain(f"the collector {problem} while it wrote the last log records; some may be missing")
+        if course.state is ServerState.CLOSING and (
+            process.kills >= CLOSING_KILLS or process.failures >= CLOSING_TRIES
+        ):
+            left = self._collection.left()
+            log.complain(
+                f"the collector {problem} while it wrote the last log records; {left:,} were not written"
+            )
+            process.restart_at = None
             course.event(ServerEvent.COLLECTOR_DONE)
             return
         logger.critical("the collector %s; another goes on where it was", problem)

@@ -168,7 +168,7 @@ class Supervisor:
         if process.restart_at is not None and now >= process.restart_at:
             self._collection.start(spawned=self._staff.application is not None)
             if self._course.state is ServerState.CLOSING:
-                self._collection.stop(self._resources.settings.graceful_timeout)
+                self._shutdown.stop_next_collector()
 
     def _signal(self, number: signal.Signals) -> None:
         event = SIGNALS.get(number)

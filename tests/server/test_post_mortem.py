@@ -294,6 +294,17 @@ def start_threads(start_server: StartServer, gate: Gate, graceful: int) -> Serve
     return server
 
 
+def test_what_a_stopped_collector_left_is_written_by_another_at_the_end(start_server: StartServer) -> None:
+    server = start_server(APP, "--graceful-timeout", "1")
+    server.expect("SIGKILL")
+    with server.connect() as client:
+        os.kill(server.collector(), signal.SIGSTOP)
+        for _ in range(20):
+            assert client.request("/pid").status == 200
+    assert server.stop() == 0
+    assert len(server.access.records()) == 20
+
+
 def test_a_hung_thread_is_reported_while_it_runs_and_the_others_finish(
     start_server: StartServer, gate: Gate
 ) -> None:
