@@ -125,6 +125,13 @@ class MetricsHandler(logging.Handler):
         """No lock: a datagram is sent whole."""
         self.lock = None
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Count it, if it passes; the standard method would take the lock."""
+        passes = bool(self.filter(record))
+        if passes:
+            self.emit(record)
+        return passes
+
     def emit(self, record: logging.LogRecord) -> None:
         """Count it."""
         self._client.of_record(record)

@@ -210,6 +210,15 @@ def test_a_childs_crash_is_none_of_the_workers(
     assert "no request was in flight" in record["message"]
 
 
+def ends_one(pid: int) -> bool:
+    """Tell a worker to stop; False where it has just ended by itself."""
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def test_planned_ends_are_not_critical(start_server: StartServer, worker_options: list[str]) -> None:
     """``--max-requests``, HUP, a worker that is told to stop, and the end of all."""
     server = start_server(APP, *worker_options, "--workers", "2", "--max-requests", "20")
@@ -219,7 +228,7 @@ def test_planned_ends_are_not_critical(start_server: StartServer, worker_options
         server.send(signal.SIGHUP)
         server.error.wait_message("reloaded")
         load.wait_more(20)
-        os.kill(server.wait_workers(2, but=before)[0], signal.SIGTERM)
+        wait_for(lambda: ends_one(server.wait_workers(2, but=before)[0]))
         load.wait_more(20)
     assert not load.stop().failed
     assert server.stop() == 0
