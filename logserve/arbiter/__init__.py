@@ -21,6 +21,7 @@ def run(resolved: Resolved, reread: Callable[[], Resolved] | None = None) -> int
     :raises LogserveError: the server could not start; its message has not been said yet, its `exit_code` is
         the command's. Nothing is left running or lying about.
     """
+    from logserve.arbiter import systemd
     from logserve.arbiter.listeners import Listeners
     from logserve.arbiter.pidfile import PidFile
     from logserve.arbiter.preparation import Check, Surroundings
@@ -39,8 +40,11 @@ def run(resolved: Resolved, reread: Callable[[], Resolved] | None = None) -> int
     signals = SignalQueue()
     try:
         config = Check(resolved, signals).wait()
-        listeners = Listeners(settings.bind, backlog=settings.backlog, reuse_port=settings.reuse_port)
+        handed = systemd.take_sockets(os.environ, os.getpid())
+        addresses = [f"fd://{each.fd}" for each in handed] or settings.bind
+        listeners = Listeners(addresses, backlog=settings.backlog, reuse_port=settings.reuse_port)
         listeners.open(settings.workers, signals.pause)
+        systemd.let_go(handed)
         try:
             pidfile = PidFile(settings.pid) if settings.pid else None
             if pidfile is not None:

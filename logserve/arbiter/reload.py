@@ -43,6 +43,10 @@ class Reload:
         self._check: Check | None = None
         self._generation: Generation | None = None
         self._again = False
+        self.begun = 0
+        """How many have begun, those that were refused at once included."""
+        self.refused = False
+        """Whether the last one was."""
 
     @property
     def under_way(self) -> bool:
@@ -54,6 +58,8 @@ class Reload:
         if self.under_way:
             self._again = True
             return
+        self.begun += 1
+        self.refused = False
         logger.info("reloading")
         if self._resources.settings.preload:
             logger.warning("the application is loaded with --preload: only its logging is read anew")
@@ -98,6 +104,7 @@ class Reload:
         self._next()
 
     def _refused(self, problem: str) -> None:
+        self.refused = True
         logger.error("not reloaded, the running configuration stays: %s", problem)
         self._next()
 

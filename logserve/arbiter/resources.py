@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import selectors
 import socket
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from logserve.arbiter.hooks import ArbiterHooks
 from logserve.arbiter.listeners import Listeners
 from logserve.arbiter.preparation import Surroundings
 from logserve.arbiter.signals import SignalQueue
+from logserve.arbiter.systemd import Notifier
 from logserve.collector.intake import make_ring
 from logserve.logs import redact
 from logserve.settings import Resolved, Settings
@@ -40,6 +42,10 @@ class Resources:
     surroundings: Surroundings = field(default_factory=Surroundings)
     reread: Callable[[], Resolved] | None = None
     """Reads the settings anew."""
+    notifier: Notifier = field(default_factory=lambda: Notifier(os.environ, os.getpid()))
+    """Tells systemd."""
+    ready: Callable[[], None] | None = None
+    """Called when the server has started."""
     hooks: ArbiterHooks = field(init=False)
     selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     roster: Roster = field(default_factory=Roster.create)
@@ -91,6 +97,7 @@ class Resources:
 
     def close(self) -> None:
         """Let go of everything, at the end."""
+        self.notifier.close()
         self.selector.close()
         self.roster.close()
         self.wakeup.close()

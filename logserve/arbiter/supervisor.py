@@ -21,6 +21,7 @@ from logserve.arbiter.course import Course
 from logserve.arbiter.generations import Generation, Generations
 from logserve.arbiter.log import logger
 from logserve.arbiter.policy import ServerAction, ServerEvent, ServerState
+from logserve.arbiter.presence import Presence
 from logserve.arbiter.reload import Reload
 from logserve.arbiter.resources import Resources
 from logserve.arbiter.rings import Ring
@@ -72,6 +73,7 @@ class Supervisor:
         )
         self._startup = Startup(resources, course, generations, collection, staff, workforce)
         self._shutdown = Shutdown(resources, course, collection, staff)
+        self._presence = Presence(course, self._reload, resources.notifier, resources.ready)
         course.act_by(self._actions())
 
     def _actions(self) -> Mapping[ServerAction, Callable[[], None]]:
@@ -105,6 +107,7 @@ class Supervisor:
                 self._signal(number)
             self._bury()
             self._act_on_time()
+            self._presence.update(time.monotonic())
         log.uninstall()
         for ring in self._collection.rings.values():
             ring.close()
@@ -155,6 +158,7 @@ class Supervisor:
             self._reload.next_deadline(),
             self._collection.process.restart_at,
             self._collection.process.deadline,
+            self._presence.next_deadline(),
         ]
         return min((each for each in times if each is not None), default=None)
 
