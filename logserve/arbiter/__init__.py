@@ -14,10 +14,15 @@ from logserve.settings import Resolved
 __all__ = ["run"]
 
 
-def run(resolved: Resolved, reread: Callable[[], Resolved] | None = None) -> int:
+def run(
+    resolved: Resolved,
+    reread: Callable[[], Resolved] | None = None,
+    ready: Callable[[], None] | None = None,
+) -> int:
     """Serve as the settings say until told to stop; the exit code.
 
     :param reread: reads the settings anew, at a reload; without it they stay as they are.
+    :param ready: called when as many workers as are wanted have booted for the first time.
     :raises LogserveError: the server could not start; its message has not been said yet, its `exit_code` is
         the command's. Nothing is left running or lying about.
     """
@@ -25,6 +30,7 @@ def run(resolved: Resolved, reread: Callable[[], Resolved] | None = None) -> int
     from logserve.arbiter.listeners import Listeners
     from logserve.arbiter.pidfile import PidFile
     from logserve.arbiter.preparation import Check, Surroundings
+    from logserve.arbiter.privileges import wanted_identity
     from logserve.arbiter.resources import Resources
     from logserve.arbiter.signals import SignalQueue
     from logserve.arbiter.supervisor import Supervisor
@@ -36,13 +42,22 @@ def run(resolved: Resolved, reread: Callable[[], Resolved] | None = None) -> int
     surroundings = Surroundings()
     surroundings.check(resolved)
     surroundings.enter(settings)
+    identity = wanted_identity(resolved)
+    if settings.umask:
+        os.umask(settings.umask)
     redact.configure(settings.redact_header, settings.redact_query)  # every process inherits it
     signals = SignalQueue()
     try:
-        config = Check(resolved, signals).wait()
+        config = Check(resolved, signals, identity).wait()
         handed = systemd.take_sockets(os.environ, os.getpid())
         addresses = [f"fd://{each.fd}" for each in handed] or settings.bind
-        listeners = Listeners(addresses, backlog=settings.backlog, reuse_port=settings.reuse_port)
+        listeners = Listeners(
+            addresses,
+            backlog=settings.backlog,
+            reuse_port=settings.reuse_port,
+            umask=settings.umask,
+            identity=identity,
+        )
         listeners.open(settings.workers, signals.pause)
         systemd.let_go(handed)
         try:
@@ -52,7 +67,8 @@ def run(resolved: Resolved, reread: Callable[[], Resolved] | None = None) -> int
             try:
                 set_title("master", settings.name or settings.app)
                 resources = Resources(resolved, os.urandom(BOOT_ID_SIZE), signals, listeners, surroundings)
-                resources.reread = reread
+                resources.identity = identity
+                resources.reread, resources.ready = reread, ready
                 try:
                     return Supervisor(resources, config).run()
                 finally:

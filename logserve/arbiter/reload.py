@@ -68,7 +68,7 @@ class Reload:
         except LogserveError as error:
             self._refused(str(error))
             return
-        self._check = Check(self._resolved, self._resources.signals, self._leave)
+        self._check = Check(self._resolved, self._resources.signals, self._resources.identity, self._leave)
         self._resources.selector.register(self._check, selectors.EVENT_READ, self._checked)
 
     def next_deadline(self) -> float | None:

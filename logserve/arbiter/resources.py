@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from logserve.arbiter.hooks import ArbiterHooks
 from logserve.arbiter.listeners import Listeners
 from logserve.arbiter.preparation import Surroundings
+from logserve.arbiter.privileges import Identity
 from logserve.arbiter.signals import SignalQueue
 from logserve.arbiter.systemd import Notifier
 from logserve.collector.intake import make_ring
@@ -40,6 +41,8 @@ class Resources:
     signals: SignalQueue
     listeners: Listeners
     surroundings: Surroundings = field(default_factory=Surroundings)
+    identity: Identity | None = None
+    """Who the children become; None: whoever the arbiter is."""
     reread: Callable[[], Resolved] | None = None
     """Reads the settings anew."""
     notifier: Notifier = field(default_factory=lambda: Notifier(os.environ, os.getpid()))

@@ -121,6 +121,8 @@ class Staff:
             resources.listeners.close_in_child(keep=worker.lane)
             resources.from_children.close()
             set_title("worker", self._settings.name or self._settings.app)
+            if resources.identity is not None:
+                resources.identity.take_on()
             # The arbiter loads this itself once the collector is forked, which has no use for it.
             from logserve.workers import process
 

@@ -73,6 +73,8 @@ class Supervisor:
         )
         self._startup = Startup(resources, course, generations, collection, staff, workforce)
         self._shutdown = Shutdown(resources, course, collection, staff)
+        self._asked_to_reload = -1
+        """How many reloads had begun when one was asked for."""
         self._presence = Presence(course, self._reload, resources.notifier, resources.ready)
         course.act_by(self._actions())
 
@@ -191,7 +193,20 @@ class Supervisor:
     # ---------------------------------------------------------------------------------------- decisions
 
     def _heard(self, worker: Worker, message: dict[str, Any]) -> None:
-        self._workforce.heard(worker, message)
+        if message["op"] == "changed":
+            self._file_changed(worker, message["path"])
+        else:
+            self._workforce.heard(worker, message)
+
+    def _file_changed(self, worker: Worker, path: str) -> None:
+        """``--reload``: a file of the application has changed; each of its workers says so, one is heard."""
+        current, reload = self._course.current, self._reload
+        if current is None or worker.generation != current.number or reload.under_way:
+            return
+        if self._asked_to_reload != reload.begun:
+            self._asked_to_reload = reload.begun
+            logger.info("%s has changed", path, extra={"file": path})
+            self._resources.signals.push(signal.SIGHUP)
 
     def _decided(self, generation: Generation, problem: str | None) -> None:
         """A generation's handlers are open, or cannot be opened."""

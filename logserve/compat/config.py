@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from logserve.settings import Settings
+from logserve.settings.accounts import find_group, find_user
 from logserve.settings.address import InheritedAddress, TCPAddress, UnixAddress, parse_address
 from logserve.settings.gunicorn import ROWS
 from logserve.settings.table import TABLE
@@ -58,12 +59,13 @@ class Config:
     @property
     def uid(self) -> int:
         """The user that workers run as."""
-        return os.geteuid()
+        return find_user(self.settings["user"].value)[0]
 
     @property
     def gid(self) -> int:
         """The group that workers run as."""
-        return os.getegid()
+        group = self.settings["group"].value
+        return find_group(group) if group else find_user(self.settings["user"].value)[2]
 
     @property
     def is_ssl(self) -> bool:
@@ -112,11 +114,10 @@ def _derived(settings: Settings) -> dict[str, Any]:
         "chdir": os.getcwd(),
         "pythonpath": ",".join(settings.pythonpath) or None,
         "config": settings.config or "./gunicorn.conf.py",
-        "sendfile": True,
         "statsd_prefix": settings.statsd_prefix or "",
+        "user": find_user(settings.user)[0],
+        "group": find_group(settings.group) if settings.group else find_user(settings.user)[2],
         "dogstatsd_tags": settings.dogstatsd_tags or "",
-        "user": os.geteuid(),
-        "group": os.getegid(),
     }
 
 

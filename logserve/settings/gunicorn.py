@@ -85,26 +85,22 @@ ROWS: Final[dict[str, Row]] = {
     "on_starting": _noted("The sockets listen already, so that connections wait instead of being refused."),
     "ssl_context": _noted("Not called: there is no TLS yet."),
     "pre_exec": _noted("Not called before USR2 is supported."),
-    "reload": _not_yet(False, "--reload", takes_value=False),
-    "reload_engine": _not_yet("auto", "--reload-engine"),
-    "reload_extra_files": _not_yet([], "--reload-extra-file"),
+    "reload_extra_files": _noted("Also directories and patterns."),
     "spew": _without(
         "It prints every line that is executed; a profiler such as py-spy shows more.",
         False,
         "--spew",
         takes_value=False,
     ),
-    "sendfile": _not_yet(
-        None, "--no-sendfile", note="`wsgi.file_wrapper` always uses sendfile(2).", takes_value=False
-    ),
-    "daemon": _not_yet(False, "-D", "--daemon", note="Let systemd or a container run it.", takes_value=False),
+    "daemon": _noted("The command ends once the server is ready, and says why where it cannot start."),
     "worker_tmp_dir": Row(
         Fate.ACCEPTED, "Heartbeats are in shared memory; there is no file.", None, ("--worker-tmp-dir",)
     ),
-    "user": _not_yet(None, "-u", "--user"),
-    "group": _not_yet(None, "-g", "--group"),
-    "umask": _not_yet(0, "-m", "--umask"),
-    "initgroups": _not_yet(False, "--initgroups", takes_value=False),
+    "user": _noted(
+        "The process that writes the log files runs as this user, too; the arbiter stays who it is."
+    ),
+    "group": _noted("Without it, the primary group of `user`; root's other groups are given up."),
+    "umask": _noted("Also for log files and what the application writes, where it is not 0."),
     "tmp_upload_dir": _without("Large request bodies are kept below `TMPDIR`; set that variable."),
     "secure_scheme_headers": _not_yet(
         {"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"}

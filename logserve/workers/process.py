@@ -72,6 +72,7 @@ def _run(start: WorkerStart) -> int:
     signals = WorkerSignals(interrupt.wind_down, interrupt.quit)
     origin = Origin(start.boot_id, start.slot, start.incarnation)
     producer = _install_logging(start, origin)
+    watching = _Watching(start) if start.settings.reload and start.application is None else None
     try:
         if side is not None:
             side.booting(lambda: words[row + at.R_REQUESTS])
@@ -79,9 +80,13 @@ def _run(start: WorkerStart) -> int:
         if side is not None:
             application = side.loaded(application)
     except LogserveError as error:
-        return _boot_failed(start, error.exit_code, str(error))
+        if watching is None:
+            return _boot_failed(start, error.exit_code, str(error))
+        application = watching.instead(error)
     except BaseException:
         return _boot_failed(start, BootError.exit_code, traceback.format_exc())
+    if watching is not None:
+        watching.begin()
     if start.settings.adopt_handlers:
         adopt.adopt_attached()
     faults.enable()
@@ -113,6 +118,33 @@ def _run(start: WorkerStart) -> int:
     atexit._run_exitfuncs()
     producer.wake_reader()
     return 0
+
+
+class _Watching:
+    """``--reload`` in this worker."""
+
+    def __init__(self, start: WorkerStart) -> None:
+        from logserve.workers.watch import Watched  # only who asks for it loads it
+
+        self._start = start
+        self._watched = Watched(start.settings.reload_extra_file, time.time())
+
+    def instead(self, error: LogserveError) -> Callable[..., Any]:
+        """The application could not be loaded: say so, and answer with that until its files change."""
+        from logserve.workers.watch import failing_application
+
+        log.error("the application could not be loaded; waiting for a change of its files: %s", error)
+        self._watched.add_broken(error)
+        return failing_application(str(error))
+
+    def begin(self) -> None:
+        """Tell the arbiter of the first change."""
+        from logserve.workers.watch import start_watching
+
+        def tell(path: str) -> None:
+            self._start.channel.send({"op": "changed", "path": path})
+
+        start_watching(self._watched, self._start.settings.reload_engine, tell)
 
 
 class _Interrupt:
