@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 from logserve.settings import Resolved
 
@@ -18,11 +19,13 @@ def run(
     resolved: Resolved,
     reread: Callable[[], Resolved] | None = None,
     ready: Callable[[], None] | None = None,
+    load: Callable[[], Callable[..., Any]] | None = None,
 ) -> int:
     """Serve as the settings say until told to stop; the exit code.
 
     :param reread: reads the settings anew, at a reload; without it they stay as they are.
     :param ready: called when as many workers as are wanted have booted for the first time.
+    :param load: returns the application, in a worker; without it the settings name it.
     :raises LogserveError: the server could not start; its message has not been said yet, its `exit_code` is
         the command's. Nothing is left running or lying about.
     """
@@ -43,8 +46,7 @@ def run(
     surroundings.check(resolved)
     surroundings.enter(settings)
     identity = wanted_identity(resolved)
-    if settings.umask:
-        os.umask(settings.umask)
+    umask = os.umask(settings.umask) if settings.umask else None
     redact.configure(settings.redact_header, settings.redact_query)  # every process inherits it
     signals = SignalQueue()
     try:
@@ -68,7 +70,7 @@ def run(
                 set_title("master", settings.name or settings.app)
                 resources = Resources(resolved, os.urandom(BOOT_ID_SIZE), signals, listeners, surroundings)
                 resources.identity = identity
-                resources.reread, resources.ready = reread, ready
+                resources.reread, resources.ready, resources.load = reread, ready, load
                 try:
                     return Supervisor(resources, config).run()
                 finally:
@@ -80,3 +82,5 @@ def run(
             listeners.close()
     finally:
         signals.close()
+        if umask is not None:
+            os.umask(umask)

@@ -7,6 +7,7 @@ import selectors
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from logserve.arbiter.hooks import ArbiterHooks
 from logserve.arbiter.listeners import Listeners
@@ -47,6 +48,8 @@ class Resources:
     """Reads the settings anew."""
     notifier: Notifier = field(default_factory=lambda: Notifier(os.environ, os.getpid()))
     """Tells systemd."""
+    load: Callable[[], Callable[..., Any]] | None = None
+    """Returns the application of a program that embeds the server; None: the settings name it."""
     ready: Callable[[], None] | None = None
     """Called when the server has started."""
     hooks: ArbiterHooks = field(init=False)

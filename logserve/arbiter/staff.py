@@ -107,6 +107,7 @@ class Staff:
             config=generation.config,
             sinks=generation.sinks,
             application=self.application,
+            load=resources.load,
             child_socket=resources.for_children,
             faults_fd=worker.faults,
             shared_listeners=not resources.listeners.reuse_port,

@@ -131,7 +131,7 @@ class Supervisor:
         resources.selector.register(resources.signals, selectors.EVENT_READ, lambda _events: None)
         self._collection.add(Ring(resources.memory, os.getpid(), generation=0))
         load_what_is_shared(first.config)
-        self._collection.start()
+        self._collection.start(spawned=resources.load is not None)  # such a program holds the application
 
     def _wait(self) -> None:
         """Sleep until something happens, and hear what the others say."""
@@ -172,7 +172,9 @@ class Supervisor:
         if process.deadline is not None and now >= process.deadline:
             process.kill()
         if process.restart_at is not None and now >= process.restart_at:
-            self._collection.start(spawned=self._staff.application is not None)
+            self._collection.start(
+                spawned=self._staff.application is not None or self._resources.load is not None
+            )
             if self._course.state is ServerState.CLOSING:
                 self._collection.stop(self._resources.settings.graceful_timeout)
 

@@ -76,7 +76,7 @@ def _run(start: WorkerStart) -> int:
     try:
         if side is not None:
             side.booting(lambda: words[row + at.R_REQUESTS])
-        application = start.application or load_app(start.settings.app)
+        application = start.application or (start.load or _named(start))()
         if side is not None:
             application = side.loaded(application)
     except LogserveError as error:
@@ -118,6 +118,10 @@ def _run(start: WorkerStart) -> int:
     atexit._run_exitfuncs()
     producer.wake_reader()
     return 0
+
+
+def _named(start: WorkerStart) -> Callable[[], Callable[..., Any]]:
+    return lambda: load_app(start.settings.app)
 
 
 class _Watching:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -97,12 +98,13 @@ def test_extra_files(new_server: StartServer, engine: str) -> None:
     (server.directory / "settings.ini").write_text("a = 1")
     server.start()
     (worker,) = server.wait_workers(1)
-    for change in (
+    changes: list[Callable[[], object]] = [
         lambda: written(server.directory / "settings.ini", "a = 2"),
         lambda: written(pages / "new.html", "<p>"),
         lambda: written(pages / "new.html", "<p>!"),
         (pages / "new.html").unlink,
-    ):
+    ]
+    for change in changes:
         change()
         (worker,) = server.wait_workers(1, but=[worker], timeout=20)
 
