@@ -108,7 +108,7 @@ class Check:
         self._reader, writer = os.pipe()
         self._answer = b""
         try:
-            self._pid = fork(signals, lambda: _check(resolved, writer, identity, leave))
+            self.pid = fork(signals, lambda: _check(resolved, writer, identity, leave))
         finally:
             os.close(writer)
 
@@ -136,8 +136,8 @@ class Check:
         late = not select.select([self._reader], [], [], 0)[0]
         answer = b"" if late else _read_all(self._reader)
         os.close(self._reader)
-        os.kill(self._pid, signal.SIGKILL)  # it has answered, or never will; not reaped, so the id is its own
-        status = os.waitpid(self._pid, 0)[1]
+        os.kill(self.pid, signal.SIGKILL)  # it has answered, or never will; not reaped, so the id is its own
+        status = os.waitpid(self.pid, 0)[1]
         if not answer:
             how = f"did not end within {CHECK_TIMEOUT:.0f} s" if late else _ended(status)
             raise ConfigurationError(f"importing what the logging configuration names {how}", file=self._file)

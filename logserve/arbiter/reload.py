@@ -53,6 +53,11 @@ class Reload:
         """Whether one has begun and nothing is decided yet."""
         return self._check is not None or self._generation is not None
 
+    @property
+    def checker(self) -> int:
+        """The process that checks a configuration just now; 0 where none does."""
+        return self._check.pid if self._check is not None else 0
+
     def begin(self) -> None:
         """Read everything anew; while one is under way, once more after it."""
         if self.under_way:

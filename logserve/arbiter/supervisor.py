@@ -20,6 +20,7 @@ from logserve.arbiter.collection import Collection
 from logserve.arbiter.course import Course
 from logserve.arbiter.generations import Generation, Generations
 from logserve.arbiter.log import logger
+from logserve.arbiter.orphans import orphans_reaper
 from logserve.arbiter.policy import ServerAction, ServerEvent, ServerState
 from logserve.arbiter.presence import Presence
 from logserve.arbiter.reload import Reload
@@ -76,6 +77,9 @@ class Supervisor:
         self._asked_to_reload = -1
         """How many reloads had begun when one was asked for."""
         self._presence = Presence(course, self._reload, resources.notifier, resources.ready)
+        self._reap_orphans = orphans_reaper(
+            lambda: {*staff.workers, collection.process.pid, self._reload.checker}
+        )
         course.act_by(self._actions())
 
     def _actions(self) -> Mapping[ServerAction, Callable[[], None]]:
@@ -191,6 +195,7 @@ class Supervisor:
             reaped, status = os.waitpid(pid, os.WNOHANG)
             if reaped:
                 self._shutdown.collector_ended(self._collection.process.died(status))
+        self._reap_orphans()
 
     # ---------------------------------------------------------------------------------------- decisions
 
