@@ -108,7 +108,7 @@ ROWS: Final[dict[str, Row]] = {
     "forwarded_allow_ips": _not_yet(_LOOPBACK, "--forwarded-allow-ips"),
     "enable_stdio_inheritance": Row(
         Fate.ACCEPTED,
-        "Standard output and error are always passed on.",
+        "Standard output and error are always passed on; `daemon` closes them.",
         False,
         ("-R", "--enable-stdio-inheritance"),
         takes_value=False,

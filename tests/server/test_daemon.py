@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.conftest import StartServer
 from tests.support import processes
+from tests.support.notify import Manager
 from tests.support.server import ROOT
 from tests.support.waiting import wait_for
 from tests.support.wire import Client
@@ -47,6 +49,16 @@ def test_it_goes_on_in_the_background(tmp_path: Path) -> None:
     finally:
         if processes.is_alive(pid):
             os.kill(pid, signal.SIGKILL)
+
+
+def test_under_systemd_it_stays_where_it_is(new_server: StartServer, tmp_path: Path) -> None:
+    with Manager(tmp_path / "notify") as manager:
+        server = new_server(
+            "tests.apps.report", "--daemon", environment={"NOTIFY_SOCKET": manager.name}
+        ).start()
+        manager.wait("READY")
+        assert server.exit_status() is None
+        assert server.get("/").status == 200
 
 
 def test_an_application_that_is_not_there(tmp_path: Path) -> None:

@@ -247,7 +247,7 @@ def test_the_kubernetes_file_fits_the_server() -> None:
     settings = accepted(container["args"])
     pause = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
     assert pod["terminationGracePeriodSeconds"] > pause + float(settings["graceful_timeout"].rstrip("s"))
-    assert settings["bind"] == f"0.0.0.0:{container['ports'][0]['containerPort']}"
+    assert f"0.0.0.0:{container['ports'][0]['containerPort']}" in settings["bind"]
     assert int(settings["max_requests"]) > 0
     assert container["resources"]["limits"]["memory"]
     assert container["readinessProbe"]["httpGet"]["port"] == container["ports"][0]["name"]
