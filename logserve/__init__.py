@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from logserve.logs.formatters.ecs import ECSFormatter
     from logserve.logs.formatters.json import JSONFormatter
     from logserve.logs.levels import BelowLevel
+    from logserve.workers.own import Worker
 
 __version__ = "0.1.0"
 
@@ -26,6 +27,7 @@ __all__ = [
     "ConsoleFormatter",
     "ECSFormatter",
     "JSONFormatter",
+    "Worker",
     "__version__",
     "bridge_root_logger",
     "bridge_structlog",
@@ -39,6 +41,7 @@ _WHERE: Final = {
     "current_request": "logserve.logs.context",
     "run": "logserve.embed",
     "BaseApplication": "logserve.embed",
+    "Worker": "logserve.workers.own",
     "BelowLevel": "logserve.logs.levels",
     "AccessFormatter": "logserve.logs.formatters.access",
     "ConsoleFormatter": "logserve.logs.formatters.console",

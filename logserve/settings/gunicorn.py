@@ -58,7 +58,9 @@ _LOOPBACK = "127.0.0.1,::1"
 
 ROWS: Final[dict[str, Row]] = {
     "bind": _noted("A port 0 is chosen by the system. A text is one address, a list several."),
-    "worker_class": _noted("`sync` or `gthread`."),
+    "worker_class": _noted(
+        "`sync` or `gthread`; one of your own is `module:Class`, derived from `logserve.Worker`."
+    ),
     "keepalive": _noted("The default is 5 s, and fractions are possible."),
     "timeout": _noted("Requests in threads are watched one by one; a hung one is logged with its stack."),
     "workers": _noted("At most 120."),

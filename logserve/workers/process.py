@@ -11,6 +11,8 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from logserve.errors import AppError, BootError, ConfigurationError, LogserveError
 from logserve.logs import adopt, capture, handover, runtime
 from logserve.logs.access import attached
@@ -23,6 +25,7 @@ from logserve.shm.ring import Producer
 from logserve.workers.assembly import make_loop, watch
 from logserve.workers.faults import Faults
 from logserve.workers.loop import Loop
+from logserve.workers.own import Worker, make_own_worker
 from logserve.workers.runner import InlineRunner, PoolRunner
 from logserve.workers.serve import QuickStop
 from logserve.workers.signals import WorkerSignals
@@ -71,12 +74,19 @@ def _run(start: WorkerStart) -> int:
     interrupt = _Interrupt(side)
     signals = WorkerSignals(interrupt.wind_down, interrupt.quit)
     origin = Origin(start.boot_id, start.slot, start.incarnation)
+    try:
+        own = make_own_worker(start.settings, start.slot)
+    except LogserveError as error:
+        return _boot_failed(start, error.exit_code, str(error))
+    if own.based_on != start.settings.worker_class and type(own) is not Worker:
+        start.settings = msgspec.structs.replace(start.settings, worker_class=own.based_on)
     producer = _install_logging(start, origin)
     watching = _Watching(start) if start.settings.reload and start.application is None else None
     try:
         if side is not None:
             side.booting(lambda: words[row + at.R_REQUESTS])
-        application = start.application or (start.load or _named(start))()
+        own.starting()
+        application = own.loaded(start.application or (start.load or _named(start))())
         if side is not None:
             application = side.loaded(application)
     except LogserveError as error:
@@ -113,11 +123,19 @@ def _run(start: WorkerStart) -> int:
         faults.dump()
         handover.close(LAST_RECORDS)
     loop.runner.stop()
+    _leave(own)
     if side is not None:
         side.leaving()
     atexit._run_exitfuncs()
     producer.wake_reader()
     return 0
+
+
+def _leave(own: Worker) -> None:
+    try:
+        own.leaving()
+    except Exception:
+        log.exception("%s.leaving() raised", type(own).__qualname__)
 
 
 def _named(start: WorkerStart) -> Callable[[], Callable[..., Any]]:
