@@ -69,7 +69,7 @@ def run(
             try:
                 set_title("master", settings.name or settings.app)
                 resources = Resources(resolved, os.urandom(BOOT_ID_SIZE), signals, listeners, surroundings)
-                resources.identity = identity
+                resources.handed, resources.identity = handed, identity
                 resources.reread, resources.ready, resources.load = reread, ready, load
                 try:
                     return Supervisor(resources, config).run()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from logserve.arbiter.course import Course
+from logserve.arbiter.generations import Generation
 from logserve.arbiter.log import logger
 from logserve.arbiter.policy import ServerState
 from logserve.arbiter.reload import Reload
@@ -29,6 +30,8 @@ class Presence:
         self._notifier = notifier
         self._ready = ready
         self._begun = 0
+        self._before: Generation | None = None
+        """What was current when the last reload began: still is, where it was refused or its workers could not boot."""
         self._told = ""
 
     def update(self, now: float) -> None:
@@ -58,12 +61,12 @@ class Presence:
         """
         reload, current = self._reload, self._course.current
         if reload.begun != self._begun:
-            self._begun = reload.begun
+            self._begun, self._before = reload.begun, current
             self._told = ""
             self._notifier.tell_reloading()
         if reload.under_way or current is None or not current.announced:
             return
-        refused = "; the last reload was refused, see the log" if reload.refused else ""
+        refused = "; the last reload was refused, see the log" if current is self._before else ""
         self._tell("READY=1", f"STATUS=serving, {count(self._course.wanted)}{refused}")
 
     def _tell(self, *lines: str) -> None:

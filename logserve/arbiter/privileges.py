@@ -24,10 +24,11 @@ class Identity(msgspec.Struct, frozen=True):
     """The supplementary groups."""
 
     def take_on(self) -> None:
-        """Be that from now on, in this process; there is no way back. Groups first: it takes root to set them."""
+        """Be that from now on, in this process; there is no way back (root's setuid(2) sets all of
+        a process's ids). Groups first: it takes root to set them."""
         os.setgroups(self.groups)
-        os.setresgid(self.gid, self.gid, self.gid)
-        os.setresuid(self.uid, self.uid, self.uid)
+        os.setgid(self.gid)
+        os.setuid(self.uid)
 
 
 def wanted_identity(resolved: Resolved) -> Identity | None:

@@ -45,8 +45,6 @@ class Reload:
         self._again = False
         self.begun = 0
         """How many have begun, those that were refused at once included."""
-        self.refused = False
-        """Whether the last one was."""
 
     @property
     def under_way(self) -> bool:
@@ -64,7 +62,6 @@ class Reload:
             self._again = True
             return
         self.begun += 1
-        self.refused = False
         logger.info("reloading")
         if self._resources.settings.preload:
             logger.warning("the application is loaded with --preload: only its logging is read anew")
@@ -109,7 +106,6 @@ class Reload:
         self._next()
 
     def _refused(self, problem: str) -> None:
-        self.refused = True
         logger.error("not reloaded, the running configuration stays: %s", problem)
         self._next()
 

@@ -14,7 +14,7 @@ from logserve.arbiter.listeners import Listeners
 from logserve.arbiter.preparation import Surroundings
 from logserve.arbiter.privileges import Identity
 from logserve.arbiter.signals import SignalQueue
-from logserve.arbiter.systemd import Notifier
+from logserve.arbiter.systemd import HandedSocket, Notifier
 from logserve.collector.intake import make_ring
 from logserve.logs import redact
 from logserve.settings import Resolved, Settings
@@ -42,6 +42,8 @@ class Resources:
     signals: SignalQueue
     listeners: Listeners
     surroundings: Surroundings = field(default_factory=Surroundings)
+    handed: list[HandedSocket] = field(default_factory=list)
+    """What systemd has handed over, in the order of the listeners; nothing where they are the server's own."""
     identity: Identity | None = None
     """Who the children become; None: whoever the arbiter is."""
     reread: Callable[[], Resolved] | None = None

@@ -13,6 +13,7 @@ import selectors
 import signal
 import time
 from collections.abc import Callable, Mapping
+from itertools import zip_longest
 from typing import Any, Final
 
 from logserve.arbiter import log
@@ -127,8 +128,9 @@ class Supervisor:
         log.install(resources)
         log.use(first)
         logger.info("logserve %s starting", __version__, extra={"version": __version__})
-        for name in resources.listeners.names():
-            logger.info("listening at %s (pid %d)", name, os.getpid(), extra={"listener": name})
+        for name, handed in zip_longest(resources.listeners.names(), resources.handed):
+            origin = f", handed over by systemd as {handed.name!r}" if handed is not None else ""
+            logger.info("listening at %s (pid %d)%s", name, os.getpid(), origin, extra={"listener": name})
         for warning in resources.resolved.warnings:
             logger.warning("%s", warning)
         resources.hooks.starting(self._course.wanted)

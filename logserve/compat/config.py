@@ -59,13 +59,12 @@ class Config:
     @property
     def uid(self) -> int:
         """The user that workers run as."""
-        return find_user(self.settings["user"].value)[0]
+        return int(self.settings["user"].value)
 
     @property
     def gid(self) -> int:
         """The group that workers run as."""
-        group = self.settings["group"].value
-        return find_group(group) if group else find_user(self.settings["user"].value)[2]
+        return int(self.settings["group"].value)
 
     @property
     def is_ssl(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -57,6 +58,22 @@ def test_a_reload_that_is_refused_ends_for_the_manager_too(new_server: StartServ
         server.send(signal.SIGHUP)
         reloading = manager.wait("RELOADING", after=refused)
         manager.wait("STATUS", "serving, 1 worker", after=reloading)
+
+
+def test_a_reload_whose_workers_cannot_boot_was_refused(new_server: StartServer, tmp_path: Path) -> None:
+    with Manager(tmp_path / "notify") as manager:
+        server = new_server("shop:app", environment={"NOTIFY_SOCKET": manager.name})
+        server.leaves |= {"shop.py", "__pycache__"}
+        server.expect("could not boot|not this time|new workers")
+        (server.directory / "shop.py").write_text("from tests.apps.report import application as app")
+        server.start()
+        ready = manager.wait("READY")
+        (server.directory / "shop.py").write_text("raise ValueError('not this time')")
+        server.send(signal.SIGHUP)
+        reloading = manager.wait("RELOADING", after=ready)
+        again = manager.wait("READY", after=reloading)
+        assert "the last reload was refused" in manager.told()[again - 1]["STATUS"]
+        assert server.get("/").status == 200
 
 
 def test_a_start_that_fails_is_never_ready(new_server: StartServer, tmp_path: Path) -> None:
@@ -114,6 +131,9 @@ def test_socket_activation(tmp_path: Path) -> None:
     finally:
         process.kill()
     text = output.read_text()
-    assert f"listening at http://127.0.0.1:{port}" in text
+    assert re.search(
+        rf"listening at http://127.0.0.1:{port} \(pid {process.pid}\), handed over by systemd as 'web'", text
+    )
+    assert re.search(r"listening at unix:\S+unix.sock .* as 'local'", text)
     assert "8000" not in text, "what was handed over takes the place of --bind"
     assert (tmp_path / "unix.sock").exists(), "it is the manager's"
