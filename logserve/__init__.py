@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from logserve.embed import BaseApplication, run
     from logserve.logs.bridge import bridge_root_logger, bridge_structlog
     from logserve.logs.context import current_request
     from logserve.logs.formatters.access import AccessFormatter
@@ -15,25 +16,32 @@ if TYPE_CHECKING:
     from logserve.logs.formatters.ecs import ECSFormatter
     from logserve.logs.formatters.json import JSONFormatter
     from logserve.logs.levels import BelowLevel
+    from logserve.workers.own import Worker
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AccessFormatter",
+    "BaseApplication",
     "BelowLevel",
     "ConsoleFormatter",
     "ECSFormatter",
     "JSONFormatter",
+    "Worker",
     "__version__",
     "bridge_root_logger",
     "bridge_structlog",
     "current_request",
+    "run",
 ]
 
 _WHERE: Final = {
     "bridge_root_logger": "logserve.logs.bridge",
     "bridge_structlog": "logserve.logs.bridge",
     "current_request": "logserve.logs.context",
+    "run": "logserve.embed",
+    "BaseApplication": "logserve.embed",
+    "Worker": "logserve.workers.own",
     "BelowLevel": "logserve.logs.levels",
     "AccessFormatter": "logserve.logs.formatters.access",
     "ConsoleFormatter": "logserve.logs.formatters.console",

@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "collector": {"logs", "shm"},
     "arbiter": {"workers", "collector", "shm", "logs", "settings", "compat", "wsgi.importer"},
     "insight": {"logs"},
+    "embed": {"arbiter", "settings", "compat"},
     "cli": {"arbiter", "insight", "settings", "compat", "logs.config", "wsgi.importer"},
     "__main__": {"cli"},
 }

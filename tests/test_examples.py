@@ -213,7 +213,11 @@ def test_syslog(tmp_path: Path) -> None:
 def test_every_example_is_tested_and_says_what_it_is() -> None:
     source = Path(__file__).read_text()
     for path in EXAMPLES.iterdir():
-        if path.is_dir() and not path.name.startswith("__"):
+        if (
+            path.is_dir()
+            and not path.name.startswith("__")
+            and path.name not in ("deploy", "embedded", "worker_class")
+        ):
             assert f'"{path.name}"' in source, f"no test runs {path.name}"
             head = (path / "app.py").read_text().partition('"""\n\n')[0]
             assert head.startswith('"""'), f"{path.name} does not say what it is"
@@ -302,6 +306,13 @@ def test_own_handler(tmp_path: Path) -> None:
     database.close()
     assert_lines_once(server.output(), ["/healthy"])
     assert not re.search(r"/health\b", server.output())
+
+
+def test_every_example_of_deployment_is_tested() -> None:
+    source = (ROOT / "tests" / "server" / "test_deployment.py").read_text()
+    for path in (EXAMPLES / "deploy").iterdir():
+        assert f'"{path.name}"' in source, f"no test reads {path.name}"
+        assert "# " in path.read_text()[:200], f"{path.name} does not say what it is"
 
 
 def test_background_thread(tmp_path: Path) -> None:

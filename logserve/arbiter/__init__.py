@@ -8,22 +8,32 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 from logserve.settings import Resolved
 
 __all__ = ["run"]
 
 
-def run(resolved: Resolved, reread: Callable[[], Resolved] | None = None) -> int:
+def run(
+    resolved: Resolved,
+    reread: Callable[[], Resolved] | None = None,
+    ready: Callable[[], None] | None = None,
+    load: Callable[[], Callable[..., Any]] | None = None,
+) -> int:
     """Serve as the settings say until told to stop; the exit code.
 
     :param reread: reads the settings anew, at a reload; without it they stay as they are.
+    :param ready: called when as many workers as are wanted have booted for the first time.
+    :param load: returns the application, in a worker; without it the settings name it.
     :raises LogserveError: the server could not start; its message has not been said yet, its `exit_code` is
         the command's. Nothing is left running or lying about.
     """
+    from logserve.arbiter import systemd
     from logserve.arbiter.listeners import Listeners
     from logserve.arbiter.pidfile import PidFile
     from logserve.arbiter.preparation import Check, Surroundings
+    from logserve.arbiter.privileges import wanted_identity
     from logserve.arbiter.resources import Resources
     from logserve.arbiter.signals import SignalQueue
     from logserve.arbiter.supervisor import Supervisor
@@ -35,12 +45,23 @@ def run(resolved: Resolved, reread: Callable[[], Resolved] | None = None) -> int
     surroundings = Surroundings()
     surroundings.check(resolved)
     surroundings.enter(settings)
+    identity = wanted_identity(resolved)
+    umask = os.umask(settings.umask) if settings.umask else None
     redact.configure(settings.redact_header, settings.redact_query)  # every process inherits it
     signals = SignalQueue()
     try:
-        config = Check(resolved, signals).wait()
-        listeners = Listeners(settings.bind, backlog=settings.backlog, reuse_port=settings.reuse_port)
+        config = Check(resolved, signals, identity).wait()
+        handed = systemd.take_sockets(os.environ, os.getpid())
+        addresses = [f"fd://{each.fd}" for each in handed] or settings.bind
+        listeners = Listeners(
+            addresses,
+            backlog=settings.backlog,
+            reuse_port=settings.reuse_port,
+            umask=settings.umask,
+            identity=identity,
+        )
         listeners.open(settings.workers, signals.pause)
+        systemd.let_go(handed)
         try:
             pidfile = PidFile(settings.pid) if settings.pid else None
             if pidfile is not None:
@@ -48,7 +69,8 @@ def run(resolved: Resolved, reread: Callable[[], Resolved] | None = None) -> int
             try:
                 set_title("master", settings.name or settings.app)
                 resources = Resources(resolved, os.urandom(BOOT_ID_SIZE), signals, listeners, surroundings)
-                resources.reread = reread
+                resources.handed, resources.identity = handed, identity
+                resources.reread, resources.ready, resources.load = reread, ready, load
                 try:
                     return Supervisor(resources, config).run()
                 finally:
@@ -60,3 +82,5 @@ def run(resolved: Resolved, reread: Callable[[], Resolved] | None = None) -> int
             listeners.close()
     finally:
         signals.close()
+        if umask is not None:
+            os.umask(umask)

@@ -70,6 +70,8 @@ class CollectorProcess:
         def run() -> int:
             channel.close()
             self._leave()
+            if resources.identity is not None:
+                resources.identity.take_on()
             if spawned:
                 execute(resources, theirs)
             set_title("collector", start.title)

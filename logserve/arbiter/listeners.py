@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
+from logserve.arbiter.privileges import Identity
 from logserve.errors import ConfigurationError
 from logserve.settings.address import InheritedAddress, ListenAddress, TCPAddress, UnixAddress, parse_address
 
@@ -40,11 +41,24 @@ class Listeners:
     There is one lane that all workers share; with `reuse_port` each worker has a lane of its own, and the
     kernel spreads the connections. A lane outlives its worker: the next one takes it over with whatever waits
     in its queue.
+
+    :param umask: what the files of unix sockets do not permit.
+    :param identity: whose they are; None: this process's.
     """
 
-    def __init__(self, addresses: Iterable[str], *, backlog: int, reuse_port: bool) -> None:
+    def __init__(
+        self,
+        addresses: Iterable[str],
+        *,
+        backlog: int,
+        reuse_port: bool,
+        umask: int = 0,
+        identity: Identity | None = None,
+    ) -> None:
         self._addresses = [parse_address(text) for text in addresses]
         self._backlog = backlog
+        self._umask = umask
+        self._identity = identity
         self.reuse_port = reuse_port
         self._lanes: list[list[socket.socket]] = []
         self._unix: list[tuple[str, int, int]] = []  # path, device, inode
@@ -178,7 +192,7 @@ class Listeners:
         _remove_stale(address)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            listener.bind(address.path)
+            self._bind_unix(listener, address.path)
             status = os.lstat(address.path)
             self._unix.append((address.path, status.st_dev, status.st_ino))
             listener.listen(self._backlog)
@@ -187,6 +201,16 @@ class Listeners:
             listener.close()
             raise
         return listener
+
+    def _bind_unix(self, listener: socket.socket, path: str) -> None:
+        """Make the file: for everybody but for the umask that is asked for, as gunicorn does; the workers' own."""
+        before = os.umask(self._umask)
+        try:
+            listener.bind(path)
+        finally:
+            os.umask(before)
+        if self._identity is not None:
+            os.lchown(path, self._identity.uid, self._identity.gid)
 
     def _twin(self, first: socket.socket) -> socket.socket:
         """One more socket at the same address; what cannot have one (unix sockets, descriptors) is shared."""

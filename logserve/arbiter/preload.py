@@ -39,7 +39,7 @@ def load(
     if settings.adopt_handlers:
         adopt.enable(settings.app)
     try:
-        application = load_app(settings.app)
+        application = resources.load() if resources.load is not None else load_app(settings.app)
         if settings.adopt_handlers:
             adopt.adopt_attached()
         return application

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from logserve.arbiter.forking import fork
+from logserve.arbiter.privileges import Identity
 from logserve.arbiter.signals import SignalQueue
 from logserve.errors import ConfigurationError, one_error
 from logserve.logs.config import LoggingConfig
@@ -40,7 +41,7 @@ class Surroundings:
     def check(self, resolved: Resolved) -> None:
         """See that there is nothing that :meth:`enter` would fail at.
 
-        :raises ConfigurationError: the directory cannot be entered.
+        :raises ConfigurationError: the directory cannot be entered, or a package is missing.
         """
         chdir = resolved.settings.chdir
         path = os.path.join(self._directory, chdir)
@@ -48,6 +49,13 @@ class Surroundings:
             raise resolved.sources["chdir"].configuration_error(
                 f"cannot change to {chdir!r}: no such directory"
             )
+        if resolved.settings.reload and resolved.settings.reload_engine == "inotify":
+            from importlib.util import find_spec
+
+            if find_spec("watchfiles") is None:
+                raise resolved.sources["reload_engine"].configuration_error(
+                    "found 'inotify', expected the package watchfiles to be there: pip install 'logserve[reload]'"
+                )
 
     def enter(self, settings: Settings) -> None:
         """Apply ``--chdir``, ``--env`` and ``--pythonpath``.
@@ -84,18 +92,23 @@ class Check:
     """A logging configuration, read and tried in a child; `fileno` is readable once there is a verdict.
 
     :param resolved: the settings that ask for it.
+    :param identity: who the child becomes before it imports what the configuration names.
     :param leave: lets go, in the child, of what is the arbiter's alone.
     """
 
     def __init__(
-        self, resolved: Resolved, signals: SignalQueue, leave: Callable[[], None] = lambda: None
+        self,
+        resolved: Resolved,
+        signals: SignalQueue,
+        identity: Identity | None = None,
+        leave: Callable[[], None] = lambda: None,
     ) -> None:
         self._file = resolved.settings.log_config
         self.deadline = time.monotonic() + CHECK_TIMEOUT
         self._reader, writer = os.pipe()
         self._answer = b""
         try:
-            self._pid = fork(signals, lambda: _check(resolved, writer, leave))
+            self.pid = fork(signals, lambda: _check(resolved, writer, identity, leave))
         finally:
             os.close(writer)
 
@@ -123,8 +136,8 @@ class Check:
         late = not select.select([self._reader], [], [], 0)[0]
         answer = b"" if late else _read_all(self._reader)
         os.close(self._reader)
-        os.kill(self._pid, signal.SIGKILL)  # it has answered, or never will; not reaped, so the id is its own
-        status = os.waitpid(self._pid, 0)[1]
+        os.kill(self.pid, signal.SIGKILL)  # it has answered, or never will; not reaped, so the id is its own
+        status = os.waitpid(self.pid, 0)[1]
         if not answer:
             how = f"did not end within {CHECK_TIMEOUT:.0f} s" if late else _ended(status)
             raise ConfigurationError(f"importing what the logging configuration names {how}", file=self._file)
@@ -146,7 +159,7 @@ def _ended(status: int) -> str:
     return f"ended the process with {signal.Signals(-code).name if code < 0 else f'exit code {code}'}"
 
 
-def _check(resolved: Resolved, writer: int, leave: Callable[[], None]) -> int:
+def _check(resolved: Resolved, writer: int, identity: Identity | None, leave: Callable[[], None]) -> int:
     """In the child: read and check, and write what is wrong, or what is right."""
     from logserve.arbiter.logging_setup import load_logging_of
     from logserve.logs.config import check
@@ -157,6 +170,8 @@ def _check(resolved: Resolved, writer: int, leave: Callable[[], None]) -> int:
     file = None
     try:
         config = load_logging_of(resolved)
+        if identity is not None:
+            identity.take_on()
         check(config)
         data, file = config.data, config.file
     except ConfigurationError as error:

@@ -43,17 +43,25 @@ class Reload:
         self._check: Check | None = None
         self._generation: Generation | None = None
         self._again = False
+        self.begun = 0
+        """How many have begun, those that were refused at once included."""
 
     @property
     def under_way(self) -> bool:
         """Whether one has begun and nothing is decided yet."""
         return self._check is not None or self._generation is not None
 
+    @property
+    def checker(self) -> int:
+        """The process that checks a configuration just now; 0 where none does."""
+        return self._check.pid if self._check is not None else 0
+
     def begin(self) -> None:
         """Read everything anew; while one is under way, once more after it."""
         if self.under_way:
             self._again = True
             return
+        self.begun += 1
         logger.info("reloading")
         if self._resources.settings.preload:
             logger.warning("the application is loaded with --preload: only its logging is read anew")
@@ -62,7 +70,7 @@ class Reload:
         except LogserveError as error:
             self._refused(str(error))
             return
-        self._check = Check(self._resolved, self._resources.signals, self._leave)
+        self._check = Check(self._resolved, self._resources.signals, self._resources.identity, self._leave)
         self._resources.selector.register(self._check, selectors.EVENT_READ, self._checked)
 
     def next_deadline(self) -> float | None:

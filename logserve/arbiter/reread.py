@@ -11,7 +11,10 @@ from logserve.arbiter.resources import Resources
 from logserve.settings import Resolved
 from logserve.settings.table import TABLE
 
-FIXED: Final = ("bind", "backlog", "reuse_port", "pid", "preload")
+FIXED: Final = (
+    *("bind", "backlog", "reuse_port", "pid", "preload"),
+    *("daemon", "user", "group", "initgroups", "umask"),
+)
 """What holds as long as the arbiter lives."""
 
 

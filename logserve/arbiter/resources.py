@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import selectors
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from logserve.arbiter.hooks import ArbiterHooks
 from logserve.arbiter.listeners import Listeners
 from logserve.arbiter.preparation import Surroundings
+from logserve.arbiter.privileges import Identity
 from logserve.arbiter.signals import SignalQueue
+from logserve.arbiter.systemd import HandedSocket, Notifier
 from logserve.collector.intake import make_ring
 from logserve.logs import redact
 from logserve.settings import Resolved, Settings
@@ -38,8 +42,18 @@ class Resources:
     signals: SignalQueue
     listeners: Listeners
     surroundings: Surroundings = field(default_factory=Surroundings)
+    handed: list[HandedSocket] = field(default_factory=list)
+    """What systemd has handed over, in the order of the listeners; nothing where they are the server's own."""
+    identity: Identity | None = None
+    """Who the children become; None: whoever the arbiter is."""
     reread: Callable[[], Resolved] | None = None
     """Reads the settings anew."""
+    notifier: Notifier = field(default_factory=lambda: Notifier(os.environ, os.getpid()))
+    """Tells systemd."""
+    load: Callable[[], Callable[..., Any]] | None = None
+    """Returns the application of a program that embeds the server; None: the settings name it."""
+    ready: Callable[[], None] | None = None
+    """Called when the server has started."""
     hooks: ArbiterHooks = field(init=False)
     selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     roster: Roster = field(default_factory=Roster.create)
@@ -91,6 +105,7 @@ class Resources:
 
     def close(self) -> None:
         """Let go of everything, at the end."""
+        self.notifier.close()
         self.selector.close()
         self.roster.close()
         self.wakeup.close()

@@ -99,6 +99,7 @@ class Shutdown:
         course = self._course
         if course.failure is None:
             return 0
-        if course.first.accepted and log.reaches_console(course.first.config):
+        has_console = not self._resources.settings.daemon
+        if has_console and course.first.accepted and log.reaches_console(course.first.config):
             return course.failure.exit_code  # the log has said it there
         raise course.failure

@@ -107,6 +107,7 @@ class Staff:
             config=generation.config,
             sinks=generation.sinks,
             application=self.application,
+            load=resources.load,
             child_socket=resources.for_children,
             faults_fd=worker.faults,
             shared_listeners=not resources.listeners.reuse_port,
@@ -121,6 +122,8 @@ class Staff:
             resources.listeners.close_in_child(keep=worker.lane)
             resources.from_children.close()
             set_title("worker", self._settings.name or self._settings.app)
+            if resources.identity is not None:
+                resources.identity.take_on()
             # The arbiter loads this itself once the collector is forked, which has no use for it.
             from logserve.workers import process
 

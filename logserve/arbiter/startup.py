@@ -61,6 +61,8 @@ class Startup:
             course.current = generation
             return
         if self._resources.settings.preload:
+            if self._resources.settings.reload:
+                logger.warning("--reload does nothing with --preload: the application is loaded only once")
             from logserve.arbiter import preload
 
             try:

@@ -13,6 +13,7 @@ import selectors
 import signal
 import time
 from collections.abc import Callable, Mapping
+from itertools import zip_longest
 from typing import Any, Final
 
 from logserve.arbiter import log
@@ -20,7 +21,9 @@ from logserve.arbiter.collection import Collection
 from logserve.arbiter.course import Course
 from logserve.arbiter.generations import Generation, Generations
 from logserve.arbiter.log import logger
+from logserve.arbiter.orphans import orphans_reaper
 from logserve.arbiter.policy import ServerAction, ServerEvent, ServerState
+from logserve.arbiter.presence import Presence
 from logserve.arbiter.reload import Reload
 from logserve.arbiter.resources import Resources
 from logserve.arbiter.rings import Ring
@@ -72,6 +75,12 @@ class Supervisor:
         )
         self._startup = Startup(resources, course, generations, collection, staff, workforce)
         self._shutdown = Shutdown(resources, course, collection, staff)
+        self._asked_to_reload = -1
+        """How many reloads had begun when one was asked for."""
+        self._presence = Presence(course, self._reload, resources.notifier, resources.ready)
+        self._reap_orphans = orphans_reaper(
+            lambda: {*staff.workers, collection.process.pid, self._reload.checker}
+        )
         course.act_by(self._actions())
 
     def _actions(self) -> Mapping[ServerAction, Callable[[], None]]:
@@ -105,6 +114,7 @@ class Supervisor:
                 self._signal(number)
             self._bury()
             self._act_on_time()
+            self._presence.update(time.monotonic())
         log.uninstall()
         for ring in self._collection.rings.values():
             ring.close()
@@ -118,15 +128,16 @@ class Supervisor:
         log.install(resources)
         log.use(first)
         logger.info("logserve %s starting", __version__, extra={"version": __version__})
-        for name in resources.listeners.names():
-            logger.info("listening at %s (pid %d)", name, os.getpid(), extra={"listener": name})
+        for name, handed in zip_longest(resources.listeners.names(), resources.handed):
+            origin = f", handed over by systemd as {handed.name!r}" if handed is not None else ""
+            logger.info("listening at %s (pid %d)%s", name, os.getpid(), origin, extra={"listener": name})
         for warning in resources.resolved.warnings:
             logger.warning("%s", warning)
         resources.hooks.starting(self._course.wanted)
         resources.selector.register(resources.signals, selectors.EVENT_READ, lambda _events: None)
         self._collection.add(Ring(resources.memory, os.getpid(), generation=0))
         load_what_is_shared(first.config)
-        self._collection.start()
+        self._collection.start(spawned=resources.load is not None)  # such a program holds the application
 
     def _wait(self) -> None:
         """Sleep until something happens, and hear what the others say."""
@@ -155,6 +166,7 @@ class Supervisor:
             self._reload.next_deadline(),
             self._collection.process.restart_at,
             self._collection.process.deadline,
+            self._presence.next_deadline(),
         ]
         return min((each for each in times if each is not None), default=None)
 
@@ -166,7 +178,9 @@ class Supervisor:
         if process.deadline is not None and now >= process.deadline:
             process.kill()
         if process.restart_at is not None and now >= process.restart_at:
-            self._collection.start(spawned=self._staff.application is not None)
+            self._collection.start(
+                spawned=self._staff.application is not None or self._resources.load is not None
+            )
             if self._course.state is ServerState.CLOSING:
                 self._shutdown.stop_next_collector()
 
@@ -183,11 +197,25 @@ class Supervisor:
             reaped, status = os.waitpid(pid, os.WNOHANG)
             if reaped:
                 self._shutdown.collector_ended(self._collection.process.died(status))
+        self._reap_orphans()
 
     # ---------------------------------------------------------------------------------------- decisions
 
     def _heard(self, worker: Worker, message: dict[str, Any]) -> None:
-        self._workforce.heard(worker, message)
+        if message["op"] == "changed":
+            self._file_changed(worker, message["path"])
+        else:
+            self._workforce.heard(worker, message)
+
+    def _file_changed(self, worker: Worker, path: str) -> None:
+        """``--reload``: a file of the application has changed; each of its workers says so, one is heard."""
+        current, reload = self._course.current, self._reload
+        if current is None or worker.generation != current.number or reload.under_way:
+            return
+        if self._asked_to_reload != reload.begun:
+            self._asked_to_reload = reload.begun
+            logger.info("%s has changed", path, extra={"file": path})
+            self._resources.signals.push(signal.SIGHUP)
 
     def _decided(self, generation: Generation, problem: str | None) -> None:
         """A generation's handlers are open, or cannot be opened."""

@@ -66,6 +66,12 @@ def serve(arguments: Sequence[str]) -> int:
         return settled
     from logserve.arbiter import run
 
+    if settled.settings.daemon and not os.environ.get(
+        "NOTIFY_SOCKET"
+    ):  # systemd's is in the background already
+        from logserve.arbiter.daemon import in_background
+
+        return in_background(lambda ready: run(settled, read, ready))
     return run(settled, read)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from logserve.settings import Settings
+from logserve.settings.accounts import find_group, find_user
 from logserve.settings.address import InheritedAddress, TCPAddress, UnixAddress, parse_address
 from logserve.settings.gunicorn import ROWS
 from logserve.settings.table import TABLE
@@ -58,12 +59,12 @@ class Config:
     @property
     def uid(self) -> int:
         """The user that workers run as."""
-        return os.geteuid()
+        return int(self.settings["user"].value)
 
     @property
     def gid(self) -> int:
         """The group that workers run as."""
-        return os.getegid()
+        return int(self.settings["group"].value)
 
     @property
     def is_ssl(self) -> bool:
@@ -112,11 +113,10 @@ def _derived(settings: Settings) -> dict[str, Any]:
         "chdir": os.getcwd(),
         "pythonpath": ",".join(settings.pythonpath) or None,
         "config": settings.config or "./gunicorn.conf.py",
-        "sendfile": True,
         "statsd_prefix": settings.statsd_prefix or "",
+        "user": find_user(settings.user)[0],
+        "group": find_group(settings.group) if settings.group else find_user(settings.user)[2],
         "dogstatsd_tags": settings.dogstatsd_tags or "",
-        "user": os.geteuid(),
-        "group": os.getegid(),
     }
 
 

@@ -25,6 +25,7 @@ class Section(StrEnum):
     SYSLOG = "syslog"
     METRICS = "metrics"
     PROCESS = "process"
+    DEVELOPMENT = "development"
     HOOKS = "hooks"
     INSPECTION = "inspection"
 

@@ -114,6 +114,18 @@ def _of_toml(file: TomlFile) -> Contents:
     return Contents(layer, warnings)
 
 
+def given_by_program(values: Mapping[str, Any]) -> Contents:
+    """What a program says that embeds the server, by gunicorn's names or logserve's.
+
+    :raises LogserveError: one setting is said by both its names.
+    """
+
+    def source(name: str) -> Source:
+        return Source(Place.PROGRAM, name, key=name)
+
+    return Contents(_layer(values, NAMES_IN_TOML, source), _about_gunicorn(values, source))
+
+
 def _layer(
     values: Mapping[str, Any], names: Mapping[str, Declared], source: Callable[[str], Source]
 ) -> dict[str, Given]:

@@ -58,7 +58,9 @@ _LOOPBACK = "127.0.0.1,::1"
 
 ROWS: Final[dict[str, Row]] = {
     "bind": _noted("A port 0 is chosen by the system. A text is one address, a list several."),
-    "worker_class": _noted("`sync` or `gthread`."),
+    "worker_class": _noted(
+        "`sync` or `gthread`; one of your own is `module:Class`, derived from `logserve.Worker`."
+    ),
     "keepalive": _noted("The default is 5 s, and fractions are possible."),
     "timeout": _noted("Requests in threads are watched one by one; a hung one is logged with its stack."),
     "workers": _noted("At most 120."),
@@ -85,26 +87,22 @@ ROWS: Final[dict[str, Row]] = {
     "on_starting": _noted("The sockets listen already, so that connections wait instead of being refused."),
     "ssl_context": _noted("Not called: there is no TLS yet."),
     "pre_exec": _noted("Not called before USR2 is supported."),
-    "reload": _not_yet(False, "--reload", takes_value=False),
-    "reload_engine": _not_yet("auto", "--reload-engine"),
-    "reload_extra_files": _not_yet([], "--reload-extra-file"),
+    "reload_extra_files": _noted("Also directories and patterns."),
     "spew": _without(
         "It prints every line that is executed; a profiler such as py-spy shows more.",
         False,
         "--spew",
         takes_value=False,
     ),
-    "sendfile": _not_yet(
-        None, "--no-sendfile", note="`wsgi.file_wrapper` always uses sendfile(2).", takes_value=False
-    ),
-    "daemon": _not_yet(False, "-D", "--daemon", note="Let systemd or a container run it.", takes_value=False),
+    "daemon": _noted("The command ends once the server is ready, and says why where it cannot start."),
     "worker_tmp_dir": Row(
         Fate.ACCEPTED, "Heartbeats are in shared memory; there is no file.", None, ("--worker-tmp-dir",)
     ),
-    "user": _not_yet(None, "-u", "--user"),
-    "group": _not_yet(None, "-g", "--group"),
-    "umask": _not_yet(0, "-m", "--umask"),
-    "initgroups": _not_yet(False, "--initgroups", takes_value=False),
+    "user": _noted(
+        "The process that writes the log files runs as this user, too; the arbiter stays who it is."
+    ),
+    "group": _noted("Without it, the primary group of `user`; root's other groups are given up."),
+    "umask": _noted("Also for log files and what the application writes, where it is not 0."),
     "tmp_upload_dir": _without("Large request bodies are kept below `TMPDIR`; set that variable."),
     "secure_scheme_headers": _not_yet(
         {"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"}
@@ -112,7 +110,7 @@ ROWS: Final[dict[str, Row]] = {
     "forwarded_allow_ips": _not_yet(_LOOPBACK, "--forwarded-allow-ips"),
     "enable_stdio_inheritance": Row(
         Fate.ACCEPTED,
-        "Standard output and error are always passed on.",
+        "Standard output and error are always passed on; `daemon` closes them.",
         False,
         ("-R", "--enable-stdio-inheritance"),
         takes_value=False,

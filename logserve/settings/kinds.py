@@ -148,6 +148,21 @@ class Choice(Kind[str]):
         raise KindError(self.expected, nearest(word, self.words))
 
 
+class WorkerClass(Choice):
+    """A worker type's name, or ``module:Class`` for one's own."""
+
+    _OWN: ClassVar[re.Pattern[str]] = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+
+    @property
+    def expected(self) -> str:
+        """The words, and the form of what is one's own."""
+        return f"{', '.join(self.words)} or module:Class"
+
+    def read(self, text: str) -> str:
+        """Return the word as it is declared, or the name as it is."""
+        return text.strip() if self._OWN.fullmatch(text.strip()) else super().read(text)
+
+
 class Count(Kind[int]):
     """A whole number."""
 

@@ -34,6 +34,8 @@ class Place(Enum):
     ARGUMENTS = "argument in the environment"
     COMMAND_LINE = "command line:"
     RULE = "because of"
+    PROGRAM = "argument"
+    """Of a program that embeds the server."""
 
 
 class Source(msgspec.Struct, frozen=True):

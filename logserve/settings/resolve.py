@@ -50,7 +50,7 @@ def resolve(layers: Iterable[Layer], warnings: Iterable[str] = ()) -> Resolved:
 LOG_CONFIGS: Final = ("log_config", "log_config_json", "logconfig_dict")
 """The settings that hold a logging configuration; in one place the last of them counts, as in gunicorn."""
 
-_STRENGTH: Final = [Place.FILE, Place.VARIABLE, Place.ARGUMENTS, Place.COMMAND_LINE]
+_STRENGTH: Final = [Place.PROGRAM, Place.FILE, Place.VARIABLE, Place.ARGUMENTS, Place.COMMAND_LINE]
 
 
 def _one_log_config(said: dict[str, Given]) -> None:

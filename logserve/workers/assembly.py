@@ -58,6 +58,7 @@ def make_loop(
             multiprocess=True,  # at a reload or after TTIN there are others, whatever --workers says
             software="logserve",
             script_name=script_name_from_environment(),
+            sendfile=settings.sendfile,
         ),
         limits=limits,
         http_limits=http1.Limits(

@@ -11,6 +11,8 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from logserve.errors import AppError, BootError, ConfigurationError, LogserveError
 from logserve.logs import adopt, capture, handover, runtime
 from logserve.logs.access import attached
@@ -23,6 +25,7 @@ from logserve.shm.ring import Producer
 from logserve.workers.assembly import make_loop, watch
 from logserve.workers.faults import Faults
 from logserve.workers.loop import Loop
+from logserve.workers.own import Worker, make_own_worker
 from logserve.workers.runner import InlineRunner, PoolRunner
 from logserve.workers.serve import QuickStop
 from logserve.workers.signals import WorkerSignals
@@ -71,17 +74,29 @@ def _run(start: WorkerStart) -> int:
     interrupt = _Interrupt(side)
     signals = WorkerSignals(interrupt.wind_down, interrupt.quit)
     origin = Origin(start.boot_id, start.slot, start.incarnation)
+    try:
+        own = make_own_worker(start.settings, start.slot)
+    except LogserveError as error:
+        return _boot_failed(start, error.exit_code, str(error))
+    if own.based_on != start.settings.worker_class and type(own) is not Worker:
+        start.settings = msgspec.structs.replace(start.settings, worker_class=own.based_on)
     producer = _install_logging(start, origin)
+    watching = _Watching(start) if start.settings.reload and start.application is None else None
     try:
         if side is not None:
             side.booting(lambda: words[row + at.R_REQUESTS])
-        application = start.application or load_app(start.settings.app)
+        own.starting()
+        application = own.loaded(start.application or (start.load or _named(start))())
         if side is not None:
             application = side.loaded(application)
     except LogserveError as error:
-        return _boot_failed(start, error.exit_code, str(error))
+        if watching is None:
+            return _boot_failed(start, error.exit_code, str(error))
+        application = watching.instead(error)
     except BaseException:
         return _boot_failed(start, BootError.exit_code, traceback.format_exc())
+    if watching is not None:
+        watching.begin()
     if start.settings.adopt_handlers:
         adopt.adopt_attached()
     faults.enable()
@@ -108,11 +123,50 @@ def _run(start: WorkerStart) -> int:
         faults.dump()
         handover.close(LAST_RECORDS)
     loop.runner.stop()
+    _leave(own)
     if side is not None:
         side.leaving()
     atexit._run_exitfuncs()
     producer.wake_reader()
     return 0
+
+
+def _leave(own: Worker) -> None:
+    try:
+        own.leaving()
+    except Exception:
+        log.exception("%s.leaving() raised", type(own).__qualname__)
+
+
+def _named(start: WorkerStart) -> Callable[[], Callable[..., Any]]:
+    return lambda: load_app(start.settings.app)
+
+
+class _Watching:
+    """``--reload`` in this worker."""
+
+    def __init__(self, start: WorkerStart) -> None:
+        from logserve.workers.watch import Watched  # only who asks for it loads it
+
+        self._start = start
+        self._watched = Watched(start.settings.reload_extra_file, time.time())
+
+    def instead(self, error: LogserveError) -> Callable[..., Any]:
+        """The application could not be loaded: say so, and answer with that until its files change."""
+        from logserve.workers.watch import failing_application
+
+        log.error("the application could not be loaded; waiting for a change of its files: %s", error)
+        self._watched.add_broken(error)
+        return failing_application(str(error))
+
+    def begin(self) -> None:
+        """Tell the arbiter of the first change."""
+        from logserve.workers.watch import start_watching
+
+        def tell(path: str) -> None:
+            self._start.channel.send({"op": "changed", "path": path})
+
+        start_watching(self._watched, self._start.settings.reload_engine, tell)
 
 
 class _Interrupt:

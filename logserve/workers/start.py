@@ -23,7 +23,8 @@ class WorkerStart:
 
     `pokes` holds one wake-up per slot: waking a slot's asks its worker to look at the listeners. `stdio` are
     duplicates of the real descriptors 1 and 2 where ``--capture-output`` replaced them. `faults_fd` is where
-    faulthandler writes. `application` is the callable that ``--preload`` loaded, else None. `side` calls
+    faulthandler writes. `application` is the callable that ``--preload`` loaded, else None. `load` returns
+    that of a program which embeds the server; without it the settings name it. `side` calls
     the user's hooks, where there are any.
     """
 
@@ -41,6 +42,7 @@ class WorkerStart:
     config: LoggingConfig
     sinks: Mapping[str, int]
     application: Callable[..., Any] | None = None
+    load: Callable[[], Callable[..., Any]] | None = None
     child_socket: socket.socket | None = None
     stdio: tuple[int, int] | None = None
     shared_listeners: bool = True

@@ -11,11 +11,17 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from logserve.http1 import Request
-from logserve.wsgi.file_wrapper import FileWrapper
+from logserve.wsgi.file_wrapper import FileWrapper, ReadingFileWrapper
 
 
 def worker_environ(
-    errors: object, *, multithread: bool, multiprocess: bool, software: str, script_name: str = ""
+    errors: object,
+    *,
+    multithread: bool,
+    multiprocess: bool,
+    software: str,
+    script_name: str = "",
+    sendfile: bool = True,
 ) -> dict[str, Any]:
     """What every environ of this worker has.
 
@@ -24,6 +30,7 @@ def worker_environ(
     :param multiprocess: whether there may be other workers.
     :param software: ``SERVER_SOFTWARE``.
     :param script_name: the part of each path that names the application itself.
+    :param sendfile: whether the kernel may send files, instead of their being read.
     """
     return {
         "SERVER_SOFTWARE": software,
@@ -34,7 +41,7 @@ def worker_environ(
         "wsgi.multithread": multithread,
         "wsgi.multiprocess": multiprocess,
         "wsgi.run_once": False,
-        "wsgi.file_wrapper": FileWrapper,
+        "wsgi.file_wrapper": FileWrapper if sendfile else ReadingFileWrapper,
         "wsgi.input_terminated": True,
     }
 

@@ -41,3 +41,10 @@ class FileWrapper:
         if not stat.S_ISREG(status.st_mode):
             return None
         return fd, position, max(0, status.st_size - position)
+
+
+class ReadingFileWrapper(FileWrapper):
+    """The same without sendfile(2): for file systems that it does not work on."""
+
+    def region(self) -> None:
+        """There is none: the file is always read."""

@@ -40,18 +40,18 @@ def test_the_page_is_current() -> None:
 
 
 def test_gunicorns_default_is_not_warned_about() -> None:
-    assert warning_about("reload", False) == warning_about("user", None) == ""
+    assert warning_about("asgi_loop", "auto") == warning_about("uwsgi_allow_ips", "127.0.0.1,::1") == ""
     assert warning_about("worker_tmp_dir", "/dev/shm") == ""
-    assert warning_about("reload", True) == "not supported yet, and has no effect"
+    assert warning_about("http2_cleartext", "on") == "not supported yet, and has no effect"
 
 
-@pytest.mark.parametrize("flag", ["--certfile", "--spew", "-D", "--worker-tmp-dir", "-R"])
+@pytest.mark.parametrize("flag", ["--certfile", "--spew", "--asgi-loop", "--worker-tmp-dir", "-R"])
 def test_a_flag_of_gunicorns_gets_a_sentence(flag: str) -> None:
     row = ROWS[BY_FLAG[flag]]
     if flag not in (
         "--certfile",
         "--spew",
-        "-D",
+        "--asgi-loop",
         "--worker-tmp-dir",
     ):  # one of each kind is enough for a process
         assert row.flags

@@ -106,7 +106,7 @@ def test_threads_make_sync_a_gthread_and_the_source_says_so() -> None:
         (["-t", "0.5"], "--timeout: found '0.5', expected a whole number of seconds, 0 or more"),
         (
             ["-k", "gtread"],
-            "--worker-class: found 'gtread', expected sync or gthread; did you mean 'gthread'?",
+            "--worker-class: found 'gtread', expected sync, gthread or module:Class; did you mean 'gthread'?",
         ),
         (
             ["--log-level", "inof"],

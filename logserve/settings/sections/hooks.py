@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 from logserve.settings.declare import Section, Setting
 from logserve.settings.objects import Hook
-from logserve.settings.sections.process import ProcessSettings
+from logserve.settings.sections.development import DevelopmentSettings
 
 
-class HooksSettings(ProcessSettings, frozen=True, kw_only=True):
+class HooksSettings(DevelopmentSettings, frozen=True, kw_only=True):
     """Functions of the user's that are called at certain moments of the server's life."""
 
     on_starting: Annotated[

@@ -3,8 +3,9 @@
 # No `from __future__ import annotations`: the annotations are read as objects.
 from typing import Annotated
 
+from logserve.settings.accounts import FileMode, Group, User
 from logserve.settings.declare import Section, Setting
-from logserve.settings.kinds import Path, Text
+from logserve.settings.kinds import Path, Switch, Text
 from logserve.settings.sections.metrics import MetricsSettings
 
 
@@ -34,3 +35,58 @@ class ProcessSettings(MetricsSettings, frozen=True, kw_only=True):
             help="The name in process titles (with setproctitle installed) and, as service.name, in the logs.",
         ),
     ] = None
+
+    daemon: Annotated[
+        bool,
+        Setting(
+            section=Section.PROCESS,
+            kind=Switch(),
+            short="-D",
+            help="Go on in the background, once the server is ready: the command ends then, or says why it could not "
+            "start. Standard input and output are closed, so name log files.",
+        ),
+    ] = False
+
+    user: Annotated[
+        str | None,
+        Setting(
+            section=Section.PROCESS,
+            kind=User(),
+            short="-u",
+            unset="who starts the server",
+            help="Run the workers, and the process that writes the log files, as this user; the server has to be "
+            "started as root for that.",
+        ),
+    ] = None
+
+    group: Annotated[
+        str | None,
+        Setting(
+            section=Section.PROCESS,
+            kind=Group(),
+            short="-g",
+            unset="the user's own",
+            help="Run them as this group, too.",
+        ),
+    ] = None
+
+    initgroups: Annotated[
+        bool,
+        Setting(
+            section=Section.PROCESS,
+            kind=Switch(),
+            help="Have them be in every group that --user is in, not in --group alone.",
+        ),
+    ] = False
+
+    umask: Annotated[
+        int,
+        Setting(
+            section=Section.PROCESS,
+            kind=FileMode(),
+            short="-m",
+            zero="unix sockets for everybody, files by the umask of who starts the server",
+            help="The permissions that files made by the server do not have: unix sockets, log files, and what the "
+            "application writes.",
+        ),
+    ] = 0

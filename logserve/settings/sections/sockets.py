@@ -43,3 +43,12 @@ class SocketsSettings(ApplicationSettings, frozen=True, kw_only=True):
             "and another server may listen on the same port.",
         ),
     ] = False
+
+    sendfile: Annotated[
+        bool,
+        Setting(
+            section=Section.SOCKETS,
+            kind=Switch(),
+            help="Have the kernel send files that the application returns through wsgi.file_wrapper (sendfile(2)).",
+        ),
+    ] = True

@@ -4,7 +4,7 @@
 from typing import Annotated, Final
 
 from logserve.settings.declare import Section, Setting
-from logserve.settings.kinds import Choice, Count
+from logserve.settings.kinds import Count, WorkerClass
 from logserve.settings.sections.sockets import SocketsSettings
 
 MAX_WORKERS: Final = 120
@@ -29,10 +29,10 @@ class WorkersSettings(SocketsSettings, frozen=True, kw_only=True):
         str,
         Setting(
             section=Section.WORKERS,
-            kind=Choice("sync", "gthread", metavar="CLASS"),
+            kind=WorkerClass("sync", "gthread", metavar="CLASS"),
             short="-k",
             help="How the application is called: sync for one request at a time, gthread in --threads threads. "
-            "Either way one loop does the reading and writing, so that a slow client holds nobody.",
+            "Either way one loop does the reading and writing, so that a slow client holds nobody. MODULE:CLASS is one of your own, derived from logserve.Worker.",
         ),
     ] = "sync"
 
