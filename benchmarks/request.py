@@ -32,12 +32,22 @@ from logserve.shm.segment import Roster, Segment
 from logserve.shm.wake import Wakeup
 from logserve.workers.connection import Connection
 from logserve.workers.conversations import Conversations
+from logserve.workers.edge import Edge
 from logserve.workers.ledger import Ledger
 from logserve.workers.limits import WorkerLimits
 from logserve.workers.poller import new_poller
 from logserve.workers.runner import InlineRunner, Keeping, Others
 from logserve.workers.serve import Server
 from logserve.wsgi.environ import worker_environ
+
+TRUST: tuple[Any, ...] = (
+    ["127.0.0.1", "::1"],
+    "X-Forwarded-For",
+    {"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"},
+    ["SCRIPT_NAME", "PATH_INFO"],
+    "drop",
+)
+"""The defaults: this program's client counts as a proxy in front."""
 
 LINE = b"GET /some/path?q=1 HTTP/1.1\r\nHost: 127.0.0.1:8701\r\n"
 BROWSER = (
@@ -83,7 +93,7 @@ class Worker:
             keeping,
             environ=worker_environ(errors, multithread=False, multiprocess=False, software="logserve"),
             limits=WorkerLimits(8, 5, 20, 60, 60, 30, 1 << 19, 1 << 26, 0, 5),
-            http_limits=http1.Limits(),
+            edge=Edge(http1.Limits(), trust=http1.TrustRules.make(*TRUST)),
             roster=roster,
             slot=0,
             served=lambda: None,

@@ -64,6 +64,14 @@ def _parameter(declared: Declared) -> click.Parameter:
         flags.insert(0, setting.short)
     if declared.is_switch:
         return click.Option([f"{declared.flag}/{declared.off_flag}", declared.name], default=None)
+    if setting.bare:
+        return click.Option(
+            [*flags, declared.name],
+            type=click.UNPROCESSED,
+            is_flag=False,
+            flag_value=setting.bare,
+            default=None,
+        )
     return click.Option(
         [*flags, declared.name], type=click.UNPROCESSED, multiple=declared.is_list, default=None
     )

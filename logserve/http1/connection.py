@@ -19,9 +19,10 @@ import httptools
 from logserve.errors import RemoteProtocolError
 from logserve.http1 import rules
 from logserve.http1.chunked import ChunkedDecoder
+from logserve.http1.forwarded import FieldPolicy
 from logserve.http1.grammar import TOKEN
 from logserve.http1.head import HeadScan, Limits, explain
-from logserve.http1.request import Data, EndOfMessage, Request, Unusual, parse_head, repeat_head
+from logserve.http1.request import Data, EndOfMessage, Event, Request, Unusual, parse_head, repeat_head
 
 EMPTY_LINES_MAX = 4
 """Empty lines before a request that are ignored (RFC 9112 2.2 asks for one)."""
@@ -81,11 +82,14 @@ class Connection:
         "body_left",
         "ended",
         "partial",
+        "policy",
         "unread",
     )
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, policy: FieldPolicy | None = None) -> None:
         self._limits = limits
+        self.policy = policy
+        """Reads the fields of a proxy's; None where they mean nothing more than others."""
         # A head no longer than this keeps every limit but the number of fields; 0 is no limit.
         self._quick = min(limit for limit in (limits.request_line, limits.field_size, limits.head) if limit)
         self._state = _HEAD
@@ -114,7 +118,7 @@ class Connection:
             self.unread = self.unread[self._offset :] + data if self.unread else data
             self._offset = 0
 
-    def next_event(self) -> Request | Data | EndOfMessage | None:
+    def next_event(self) -> Event | None:
         """The next event, None where more bytes are needed (or, at the end of input, nothing more comes).
 
         :raises RemoteProtocolError: a rule was broken; :class:`ClientClosed` where the input ended inside a
@@ -211,6 +215,8 @@ class Connection:
             if head.startswith(b"\r\n"):
                 return self._after_empty_lines()
             raise explain(head, self._limits, str(unusual)) from None
+        if self.policy is not None:
+            request = self.policy.apply(request)
         self._consume(end)
         self._last = None
         if request.repeatable and len(head) <= REPEAT_MAX:
@@ -249,7 +255,7 @@ class Connection:
             self._scan = self._scan or HeadScan(self._limits)
             self._scan.advance(self.unread, self._offset)
             if self.ended:
-                raise _client_closed()
+                raise client_closed()
         return None
 
     def _begin_body(self, request: Request) -> None:
@@ -275,7 +281,7 @@ class Connection:
         if ended:
             return self._end_body()
         if self.ended:
-            raise _client_closed()
+            raise client_closed()
         return None
 
     def _end_body(self) -> EndOfMessage:
@@ -299,6 +305,7 @@ class Connection:
         return Partial(line.decode("latin-1"), self._request)
 
 
-def _client_closed() -> rules.ClientClosed:
+def client_closed() -> rules.ClientClosed:
+    """The error for an input that ended inside a message."""
     rule = rules.CLIENT_CLOSED
     return rules.ClientClosed(rule.status, rule.reason, rule.says)

@@ -8,6 +8,7 @@ split. Both together cost about half of a callback for each field. Whatever look
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 import httptools
 
@@ -140,6 +141,8 @@ class Request:
     content_length: int | None = None
     """In bytes; None where the field is absent."""
     chunked: bool = False
+    left_out: bool = False
+    """Whether a name with `_` was left out of `fields`."""
     repeatable: bool = False
     """Whether the same field lines behind another request line mean the same: see :func:`repeat_head`."""
 
@@ -169,6 +172,23 @@ class EndOfMessage:
 
     def __init__(self, trailers: list[tuple[str, str]] | None = None) -> None:
         self.trailers = trailers or []
+
+
+class ProxyHeader(NamedTuple):
+    """What a TCP proxy said of the connection before its first request (:mod:`logserve.http1.proxy`)."""
+
+    length: int
+    """Bytes of the header."""
+    protocol: str = ""
+    """``TCP4`` or ``TCP6``; "" where no addresses were given (LOCAL, UNKNOWN): those of the connection hold."""
+    client: tuple[str, int] = ("", 0)
+    """Address and port of who called the proxy."""
+    proxy: tuple[str, int] = ("", 0)
+    """Address and port where the proxy was called."""
+
+
+Event = Request | Data | EndOfMessage | ProxyHeader
+"""What a connection gives out."""
 
 
 def parse_head(raw: bytes, parser: httptools.HttpRequestParser, limits: head.Limits) -> Request:
@@ -207,6 +227,7 @@ def parse_head(raw: bytes, parser: httptools.HttpRequestParser, limits: head.Lim
         pass
     if len(fields) < len(lines):
         fields = _read_fields(lines)
+        request.left_out = fields.pop("", None) is not None
     request.fields = fields
 
     if target[0] == "/" and method != "CONNECT":
@@ -279,7 +300,7 @@ def _frame(request: Request, limits: head.Limits) -> None:
 def _read_fields(lines: list[str]) -> dict[str, str]:
     """The fields of a head in which a name comes twice, is new, or stays out of the environment.
 
-    Values of one name are joined (RFC 9110 5.3; Cookie: RFC 9113 8.2.3).
+    Values of one name are joined (RFC 9110 5.3; Cookie: RFC 9113 8.2.3); those that stay out stand under "".
     """
     fields: dict[str, str] = {}
     for line in lines:
@@ -292,7 +313,6 @@ def _read_fields(lines: list[str]) -> dict[str, str]:
             raise Unusual
         else:
             fields[key] += ("; " if key == "HTTP_COOKIE" else ",") + value
-    fields.pop("", None)
     return fields
 
 

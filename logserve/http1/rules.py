@@ -9,7 +9,7 @@ name; `tests/http1/corpus.py` holds at least one request that breaks each.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from logserve.errors import RemoteProtocolError
 
@@ -205,5 +205,51 @@ BODY_TIMEOUT = Rule(
     "a client must go on sending a request's body within the body timeout",
 )
 
-RULES: tuple[Rule, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Rule))
-"""Every rule, in the order of this file."""
+RULES: Final[tuple[Rule, ...]] = tuple(value for value in list(globals().values()) if isinstance(value, Rule))
+"""Every rule of HTTP, in the order of this file."""
+
+# What a proxy in front says, and limits on connections. The settings decide which of these are in force.
+PROXY_HEADER_MISSING = Rule(
+    "proxy_header_missing",
+    400,
+    "PROXY protocol 2",
+    "a proxy must begin its connection with a header of the PROXY protocol",
+)
+BAD_PROXY_HEADER = Rule(
+    "bad_proxy_header", 400, "PROXY protocol 2.1, 2.2", "a header of the PROXY protocol must be well-formed"
+)
+PROXY_NOT_ALLOWED = Rule(
+    "proxy_not_allowed",
+    403,
+    "PROXY protocol 2",
+    "a header of the PROXY protocol must come from an address of --proxy-allow-ips",
+)
+SCHEME_FIELDS_DISAGREE = Rule(
+    "scheme_fields_disagree", 400, "RFC 7239 5.4", "a proxy's fields must agree on the scheme"
+)
+UNDERSCORE_IN_NAME = Rule(
+    "underscore_in_name", 400, "RFC 3875 4.1.18", "a field name must not hold an underscore"
+)
+TOO_MANY_CONNECTIONS = Rule(
+    "too_many_connections",
+    503,
+    "RFC 9110 15.6.4",
+    "connections must not exceed the limit of the server",
+)
+TOO_MANY_OF_ADDRESS = Rule(
+    "too_many_connections_of_address",
+    429,
+    "RFC 6585 4",
+    "a client address must not have more connections than the limit allows",
+)
+
+EDGE_RULES: Final = (
+    PROXY_HEADER_MISSING,
+    BAD_PROXY_HEADER,
+    PROXY_NOT_ALLOWED,
+    SCHEME_FIELDS_DISAGREE,
+    UNDERSCORE_IN_NAME,
+    TOO_MANY_CONNECTIONS,
+    TOO_MANY_OF_ADDRESS,
+)
+"""Those that only hold where a setting says so."""

@@ -21,6 +21,7 @@ class Section(StrEnum):
     WORKERS = "workers"
     TIMEOUTS = "timeouts"
     LIMITS = "limits"
+    EDGE = "edge"
     LOGGING = "logging"
     SYSLOG = "syslog"
     METRICS = "metrics"
@@ -48,6 +49,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     :param zero: what 0 means, where it means something of its own.
     :param fallback: a variable that others set and that takes the default's place, and the text that it
         stands for, with ``{}`` where its value goes.
+    :param bare: what the flag says without a value, where it may stand alone.
     :param positional: an argument, not an option.
     :param one_shot: the command does one thing and ends; no line in ``--print-config``.
     """
@@ -62,6 +64,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     unset: str = ""
     zero: str = ""
     fallback: tuple[str, str] | None = None
+    bare: str = ""
     positional: bool = False
     one_shot: bool = False
 

@@ -72,7 +72,7 @@ ROWS: Final[dict[str, Row]] = {
     ),
     "access_log_format": _noted(
         "Also the name of a formatter: `combined`, `common`, `ecs`, `json`, `console`. `%(t)s` is the begin of the "
-        "request in UTC, `%(u)s` the application's `REMOTE_USER`."
+        "request in UTC, `%(u)s` the application's `REMOTE_USER`, `%(h)s` the client that trusted proxies tell."
     ),
     "loglevel": _noted("An unknown level is refused."),
     "logconfig": _noted(
@@ -104,10 +104,10 @@ ROWS: Final[dict[str, Row]] = {
     "group": _noted("Without it, the primary group of `user`; root's other groups are given up."),
     "umask": _noted("Also for log files and what the application writes, where it is not 0."),
     "tmp_upload_dir": _without("Large request bodies are kept below `TMPDIR`; set that variable."),
-    "secure_scheme_headers": _not_yet(
-        {"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"}
+    "forwarded_allow_ips": _noted(
+        "They are also whose `X-Forwarded-For` the access log believes, see [security](security.md). Behind the PROXY "
+        "protocol the address that it tells has to be on the list."
     ),
-    "forwarded_allow_ips": _not_yet(_LOOPBACK, "--forwarded-allow-ips"),
     "enable_stdio_inheritance": Row(
         Fate.ACCEPTED,
         "Standard output and error are always passed on; `daemon` closes them.",
@@ -124,8 +124,11 @@ ROWS: Final[dict[str, Row]] = {
         "--paster",
     ),
     "raw_paste_global_conf": _without("See `paste`.", [], "--paste-global"),
-    "proxy_protocol": _not_yet("off", "--proxy-protocol"),
-    "proxy_allow_ips": _not_yet(_LOOPBACK, "--proxy-allow-from"),
+    "proxy_protocol": _noted(
+        "An address of `proxy_allow_ips` must begin with the header (the protocol forbids to guess); health checks of "
+        "the proxy's, too (HAProxy: `check-send-proxy`)."
+    ),
+    "proxy_allow_ips": _noted("`--proxy-allow-from` is understood, too."),
     "protocol": _not_yet("http", "--protocol", note="HTTP only, not the uwsgi protocol."),
     "uwsgi_allow_ips": _not_yet(_LOOPBACK, "--uwsgi-allow-from"),
     "keyfile": _not_yet(None, "--keyfile"),
@@ -156,8 +159,10 @@ ROWS: Final[dict[str, Row]] = {
         "--casefold-http-method",
         takes_value=False,
     ),
-    "forwarder_headers": _not_yet("SCRIPT_NAME,PATH_INFO", "--forwarder-headers"),
-    "header_map": _not_yet("drop", "--header-map", note="What gunicorn does with `drop` is what is done."),
+    "forwarder_headers": _noted(
+        "A path that does not begin with the proxy's `SCRIPT_NAME` is passed on whole; gunicorn answers 500."
+    ),
+    "header_map": _noted("Not even `dangerous` lets somebody who is not trusted set `SCRIPT_NAME`."),
     "asgi_loop": _not_yet("auto", "--asgi-loop", note=_ASGI),
     "asgi_lifespan": _not_yet("auto", "--asgi-lifespan", note=_ASGI),
     "asgi_disconnect_grace_period": _not_yet(3, "--asgi-disconnect-grace-period", note=_ASGI),

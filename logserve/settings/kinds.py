@@ -181,7 +181,8 @@ class Count(Kind[int]):
 
     def read(self, text: str) -> int:
         """Return the number."""
-        if not re.fullmatch(r"[0-9]{1,18}", text.strip()):
+        text = text.strip()  # of more than int() takes for white space
+        if not re.fullmatch(r"[0-9]{1,18}", text):
             raise KindError(self.expected)
         value = int(text)
         if value < self.minimum or (self.maximum is not None and value > self.maximum):
@@ -214,7 +215,8 @@ class Seconds(Kind[float]):
 
     def read(self, text: str) -> float:
         """Return the seconds."""
-        if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{0,9})?|\.[0-9]{1,9}", text.strip()):
+        text = text.strip()  # of more than float() takes for white space
+        if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{0,9})?|\.[0-9]{1,9}", text):
             raise KindError(self.expected)
         return float(text)
 

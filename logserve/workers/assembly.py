@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from logserve import http1
 from logserve.logs import capture, runtime
 from logserve.logs.names import ACCESS
 from logserve.logs.origin import Origin
@@ -15,6 +14,8 @@ from logserve.settings import Settings
 from logserve.shm.ring import Producer
 from logserve.workers.accept import Acceptor
 from logserve.workers.conversations import Conversations
+from logserve.workers.edge import edge_for
+from logserve.workers.health import runner_for
 from logserve.workers.hooked import plan_for, server_for
 from logserve.workers.ledger import Ledger
 from logserve.workers.limits import WorkerLimits
@@ -36,6 +37,7 @@ def make_loop(
     runtime.on_access_changed(lambda: ledger.use(plan_for(start.side, access, origin)))
     poller = new_poller()
     limits = _limits(settings)
+    edge = edge_for(settings, start.roster)
     loop = Loop(poller, ledger, limits=limits, roster=start.roster, slot=start.slot)
     errors = capture.errors_stream()
     server = server_for(start.side, application, ledger, errors, settings.request_id_header)
@@ -50,7 +52,7 @@ def make_loop(
         poller,
         server,
         ledger,
-        runner,
+        runner_for(settings, runner, ledger, errors, lambda: loop.conversations.winding_down),
         keeping,
         environ=worker_environ(
             errors,
@@ -61,12 +63,7 @@ def make_loop(
             sendfile=settings.sendfile,
         ),
         limits=limits,
-        http_limits=http1.Limits(
-            request_line=settings.limit_request_line,
-            fields=settings.limit_request_fields,
-            field_size=settings.limit_request_field_size,
-            body=settings.limit_request_body,
-        ),
+        edge=edge,
         roster=start.roster,
         slot=start.slot,
         served=loop.served,

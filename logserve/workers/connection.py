@@ -126,6 +126,7 @@ class Connection:
     __slots__ = (
         "_progress",
         "body",
+        "counted",
         "discarded",
         "ended",
         "ends",
@@ -180,10 +181,7 @@ class Connection:
         self.entry = entry
         """Word index of the scoreboard entry of the request under way."""
         self.ends = ends
-        self.peer = peer
-        """As it stands in its scoreboard entries: see :func:`peer_text`."""
-        self.peer_length = len(peer) << 48
-        """Its part of an entry's word of lengths."""
+        self.known_as(peer)
         self.environ = environ
         self.policy = policy
         self._progress = progress
@@ -215,10 +213,19 @@ class Connection:
         """Whether it ends here and now, whatever the client still sends: the answer was cut."""
         self.gone: Undeliverable | None = None
         self.discarded = 0
+        self.counted = ""
+        """The address among whose connections it counts; "" where they are not counted."""
         self.timer: Deadlines[Connection] | None = None
         """Which of its worker's deadlines it has; never more than one."""
         self.waiting: deque[Waiting] = deque()
         """Requests that were read ahead, in order."""
+
+    def known_as(self, peer: bytes) -> None:
+        """Set whose connection it is."""
+        self.peer = peer
+        """As it stands in its scoreboard entries: see :func:`peer_text`."""
+        self.peer_length = len(peer) << 48
+        """Its part of an entry's word of lengths."""
 
     # -- the transport of a response
 

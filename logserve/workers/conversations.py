@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from logserve import http1
 from logserve.errors import RemoteProtocolError
-from logserve.http1.request import Data, Request
+from logserve.http1.forwarded import ForwardedRequest
+from logserve.http1.request import Data, EndOfMessage, ProxyHeader, Request
 from logserve.logs.access.exchange import Ends
 from logserve.shm import layout as at
 from logserve.shm.layout import Phase
@@ -28,6 +29,7 @@ from logserve.workers.connection import (
     KeepPolicy,
     peer_text,
 )
+from logserve.workers.edge import Edge
 from logserve.workers.ledger import BODY, QUEUED, Ledger
 from logserve.workers.limits import WorkerLimits
 from logserve.workers.poller import READ, WRITE, Poller
@@ -45,6 +47,7 @@ class Conversations:
     """The connections of a `sync` or `gthread` worker.
 
     :param environ: what every environ of this worker has.
+    :param edge: says what holds for each new connection.
     :param served: called after each request that has its record.
     """
 
@@ -58,7 +61,7 @@ class Conversations:
         *,
         environ: dict[str, Any],
         limits: WorkerLimits,
-        http_limits: http1.Limits,
+        edge: Edge,
         roster: Roster,
         slot: int,
         served: Callable[[], None],
@@ -71,7 +74,7 @@ class Conversations:
         self._policy = policy
         self._environ = environ
         self._limits = limits
-        self._http_limits = http_limits
+        self._edge = edge
         self._words = roster.words
         self._row = slot * at.ROSTER_WORDS
         self._served = served
@@ -157,9 +160,10 @@ class Conversations:
             sock.close()  # ENOTCONN: reset before it was accepted, not a byte was read
             return
         text = peer_text(peer)
+        http, counted = self._edge.meet(peer)
         connection = Connection(
             sock,
-            http1.Connection(self._http_limits),
+            http,
             serial=self._serial,
             peer=text,
             entry=self._ledger.open(text),
@@ -170,6 +174,7 @@ class Conversations:
             response_spool=self._limits.response_spool,
             send_timeout=self._limits.send_timeout,
         )
+        connection.counted = counted
         self.open[connection.fd] = connection
         self._words[self._row + at.R_CONNECTIONS] = self._places_taken()
         self._timers.start(connection, self._timers.heads)
@@ -247,30 +252,46 @@ class Conversations:
                 if not event.has_body:
                     self._server.head_complete(connection, event, QUEUED)
                     return True
-                self._server.head_complete(connection, event, BODY)
-                connection.body = BodyBuffer(self._limits.body_spool)
-                if event.expect_continue:
-                    if connection.waiting:  # not before the answer to an earlier request
-                        connection.waiting[-1].continue_due = True
-                    else:
-                        connection.send_continue()
+                self._expect_body(connection, event)
             elif type(event) is Data:
                 assert connection.body is not None
                 connection.body.append(event.data)
                 self._ledger.received(connection, connection.body.received)
-            else:
+            elif type(event) is EndOfMessage:
                 assert connection.body is not None
                 connection.body.complete()
                 self._ledger.phase(connection, QUEUED)
                 return True
+            elif isinstance(event, ForwardedRequest):
+                if event.has_body:
+                    self._expect_body(connection, event)
+                else:
+                    self._server.head_complete(connection, event, QUEUED)
+                self._edge.believe(connection, event)
+                if not event.has_body:
+                    return True
+            elif isinstance(event, ProxyHeader):
+                self._edge.introduce(connection, event, self._ledger)
         return False
+
+    def _expect_body(self, connection: Connection, request: Request) -> None:
+        self._server.head_complete(connection, request, BODY)
+        connection.body = BodyBuffer(self._limits.body_spool)
+        if request.expect_continue:
+            if connection.waiting:  # not before the answer to an earlier request
+                connection.waiting[-1].continue_due = True
+            else:
+                connection.send_continue()
 
     def _await_more(self, connection: Connection) -> None:
         exchange = connection.exchange
         assert exchange is not None
-        if connection.http.idle:  # empty lines between requests (RFC 9112 2.2) are none
+        if (
+            connection.http.idle
+        ):  # empty lines between requests (RFC 9112 2.2) are none, nor is a PROXY header
             self._no_request(connection)
-            self._rest(connection)
+            if connection.requests:  # before the first one it still has the time of a head
+                self._rest(connection)
         elif connection.http.in_body:
             self._timers.start(connection, self._timers.bodies)
         elif connection.timer is not self._timers.heads:  # what trickles in does not renew it
@@ -392,6 +413,8 @@ class Conversations:
         self._timers.cancel(connection)
         self._watch(connection, 0)
         del self.open[connection.fd]
+        if connection.counted:
+            self._edge.gone(connection)
         self._give_back_entry(connection)
         connection.release()
         self._words[self._row + at.R_CONNECTIONS] = self._places_taken()

@@ -101,6 +101,14 @@ class Ledger:
         self._memory[start : start + len(peer)] = peer
         return entry
 
+    def readdress(self, connection: Connection) -> None:
+        """A connection that has begun turned out to be somebody else's: `peer` and `peer_length` are new."""
+        entry = connection.entry
+        self._words[entry + _LENGTHS] = 0  # a death in between leaves no half of an address
+        start = entry * 8 + at.E_PEER_OFFSET
+        self._memory[start : start + len(connection.peer)] = connection.peer
+        self._words[entry + _LENGTHS] = connection.peer_length
+
     def close(self, entry: int) -> None:
         """Give a connection's entry back."""
         self._free.append(entry)
@@ -143,6 +151,10 @@ class Ledger:
         self._words[connection.entry + at.E_SEQ] = exchange.seq - 1
         self._spare_seqs.append(exchange.seq)
         connection.requests -= 1
+
+    def is_newest(self, exchange: Exchange) -> bool:
+        """Whether no request has begun since, so that :meth:`cancel` leaves no hole, even if no other ever does."""
+        return exchange.seq == self._next_seq - 1 and not self._spare_seqs
 
     def describe(
         self, connection: Connection, line: bytes, trace: bytes, request_id: bytes, phase: int

@@ -360,6 +360,8 @@ class Server:
             exchange.outcome = Outcome.TIMEOUT_BODY if in_body else Outcome.TIMEOUT_HEADER
         elif error.status in (413, 414, 431):
             exchange.outcome = Outcome.TOO_LARGE
+        elif error.status in (429, 503):
+            exchange.outcome = Outcome.REFUSED
         else:
             exchange.outcome = Outcome.MALFORMED
         exchange.reason = error.reason

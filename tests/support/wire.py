@@ -90,15 +90,20 @@ class Client:
 
     :param timeout: seconds that one read or write may take; only a failing test gets there.
     :param receive_buffer: bytes of SO_RCVBUF; small ones make a slow reader felt early.
+    :param source: the address to connect from, such as ``127.0.0.2``.
     """
 
-    def __init__(self, address: Address, *, timeout: float = 15.0, receive_buffer: int = 0) -> None:
+    def __init__(
+        self, address: Address, *, timeout: float = 15.0, receive_buffer: int = 0, source: str = ""
+    ) -> None:
         family = socket.AF_UNIX if isinstance(address, str) else _family(address[0])
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         try:
             self.socket.settimeout(timeout)
             if receive_buffer:
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+            if source:
+                self.socket.bind((source, 0))
             self.socket.connect(address)
             if family != socket.AF_UNIX:
                 self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

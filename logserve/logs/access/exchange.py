@@ -20,10 +20,14 @@ class Ends(NamedTuple):
     """The two ends of a connection; empty and 0 for what a unix socket does not have."""
 
     client_ip: str = ""
+    """Whose request it is: the other end, or where proxies are trusted who called them."""
     client_port: int = 0
     server_address: str = ""
     """The listener's address, or the path of its unix socket."""
     server_port: int = 0
+    source_ip: str = ""
+    """The connection's other end, where that is not the client: a proxy."""
+    source_port: int = 0
 
 
 NO_ENDS: Final = Ends()

@@ -19,6 +19,8 @@ class Outcome(StrEnum):
     """The request broke HTTP; ``logserve.reason`` says which rule."""
     TOO_LARGE = "too_large"
     """The request line, its fields or its body exceeded a limit (413, 414, 431)."""
+    REFUSED = "refused"
+    """There were too many connections, of its address (429) or of all (503); ``logserve.reason`` says which."""
     TIMEOUT_HEADER = "timeout_header"
     """The request's header did not arrive in time."""
     TIMEOUT_BODY = "timeout_body"

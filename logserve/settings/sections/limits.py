@@ -52,6 +52,28 @@ class LimitsSettings(TimeoutsSettings, frozen=True, kw_only=True):
         ),
     ] = 0
 
+    limit_connections: Annotated[
+        int,
+        Setting(
+            section=Section.LIMITS,
+            kind=Count(),
+            zero="no limit",
+            help="How many connections all workers may have at once; one more is answered with 503, which is logged. "
+            "--worker-connections is the limit of each worker, beyond which connections wait.",
+        ),
+    ] = 0
+
+    limit_connections_per_address: Annotated[
+        int,
+        Setting(
+            section=Section.LIMITS,
+            kind=Count(),
+            zero="no limit",
+            help="How many connections one client address may have at once in each worker; one more is answered "
+            "with 429, which is logged. Addresses of --forwarded-allow-ips are not counted: theirs are many clients'.",
+        ),
+    ] = 0
+
     body_spool: Annotated[
         int,
         Setting(

@@ -8,10 +8,10 @@ import msgspec
 from logserve.settings.declare import Section, Setting
 from logserve.settings.kinds import Choice, HeaderName, ParameterName, Path, PowerOfTwo, Seconds, Switch, Text
 from logserve.settings.objects import Dictionary, LoggerClass
-from logserve.settings.sections.limits import LimitsSettings
+from logserve.settings.sections.edge import EdgeSettings
 
 
-class LoggingSettings(LimitsSettings, frozen=True, kw_only=True):
+class LoggingSettings(EdgeSettings, frozen=True, kw_only=True):
     """What is logged, and where to."""
 
     log_config: Annotated[
