@@ -21,6 +21,7 @@ def run(resolved: Resolved, reread: Callable[[], Resolved] | None = None) -> int
     :raises LogserveError: the server could not start; its message has not been said yet, its `exit_code` is
         the command's. Nothing is left running or lying about.
     """
+    from logserve.arbiter.control.endpoint import open_endpoint
     from logserve.arbiter.listeners import Listeners
     from logserve.arbiter.pidfile import PidFile
     from logserve.arbiter.preparation import Check, Surroundings
@@ -45,15 +46,20 @@ def run(resolved: Resolved, reread: Callable[[], Resolved] | None = None) -> int
             pidfile = PidFile(settings.pid) if settings.pid else None
             if pidfile is not None:
                 pidfile.acquire()
+            endpoint = None
             try:
+                endpoint, problem = open_endpoint(resolved)
                 set_title("master", settings.name or settings.app)
                 resources = Resources(resolved, os.urandom(BOOT_ID_SIZE), signals, listeners, surroundings)
+                resources.endpoint, resources.endpoint_problem = endpoint, problem
                 resources.reread = reread
                 try:
                     return Supervisor(resources, config).run()
                 finally:
                     resources.close()
             finally:
+                if endpoint is not None:
+                    endpoint.close()
                 if pidfile is not None:
                     pidfile.release()
         finally:

@@ -11,7 +11,16 @@ from logserve.arbiter.resources import Resources
 from logserve.settings import Resolved
 from logserve.settings.table import TABLE
 
-FIXED: Final = ("bind", "backlog", "reuse_port", "pid", "preload")
+FIXED: Final = (
+    "bind",
+    "backlog",
+    "reuse_port",
+    "pid",
+    "control_socket",
+    "control_socket_mode",
+    "no_control_socket",
+    "preload",
+)
 """What holds as long as the arbiter lives."""
 
 

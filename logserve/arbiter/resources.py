@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from logserve.arbiter.control.endpoint import Endpoint
 from logserve.arbiter.hooks import ArbiterHooks
 from logserve.arbiter.listeners import Listeners
 from logserve.arbiter.preparation import Surroundings
@@ -38,6 +39,10 @@ class Resources:
     signals: SignalQueue
     listeners: Listeners
     surroundings: Surroundings = field(default_factory=Surroundings)
+    endpoint: Endpoint | None = None
+    """The control socket, if there is one."""
+    endpoint_problem: str = ""
+    """Why there is none where there might be one; to be warned about."""
     reread: Callable[[], Resolved] | None = None
     """Reads the settings anew."""
     hooks: ArbiterHooks = field(init=False)
