@@ -3,6 +3,11 @@
 faulthandler needs neither the interpreter lock nor memory, so it works for a crash, a deadlock and a call that
 hangs in C. The arbiter reads what is written at a death once the worker is gone, and what is written for
 ``logserve ctl stacks`` at once; there is a descriptor for each, so that neither is ever taken for the other.
+
+A process that is to live on needs more care: read without the interpreter lock, the frames of a thread that runs change
+underneath, and the process dies of it (measured: a loaded `gthread` worker, within a hundred times). So a handler in
+Python writes the stacks of all threads where the main thread still runs Python; where it hangs in C, it is asked with
+another signal to write its own stack, which stands still.
 """
 
 from __future__ import annotations
@@ -10,6 +15,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
+from types import FrameType
 from typing import Final
 
 RARE: Final = tuple(
@@ -20,8 +26,12 @@ RARE: Final = tuple(
 """Signals that end a process, beside those that :func:`faulthandler.enable` knows (SEGV, FPE, ABRT, BUS, ILL)."""
 
 
-ON_REQUEST: Final = signal.SIGURG
-"""The signal that asks for the stacks. A process that does not handle it (yet, or any more) ignores it (signal(7))."""
+ALL_STACKS: Final = signal.SIGURG
+"""Asks for the stacks of all threads. A process that does not handle it (yet, or any more) ignores it (signal(7))."""
+OWN_STACK: Final = getattr(signal, "SIGRTMIN", 34) + 6
+"""Asks for the main thread's, which hangs in C. It ends a process that does not handle it: whoever sends it looks first."""
+WHOLE: Final = b"[whole]\n"
+"""Ends the stacks of all threads."""
 
 
 class Faults:
@@ -34,6 +44,8 @@ class Faults:
     def __init__(self, fd: int, requested_fd: int) -> None:
         self._fd = fd
         self._requested_fd = requested_fd
+        signal.signal(ALL_STACKS, self._write_all)
+        faulthandler.register(OWN_STACK, requested_fd, all_threads=False)
         os.register_at_fork(after_in_child=self.disable)  # a child's end is not the worker's
 
     def enable(self) -> None:
@@ -41,14 +53,19 @@ class Faults:
         faulthandler.enable(self._fd)
         for number in RARE:
             faulthandler.register(number, self._fd, all_threads=True, chain=True)
-        faulthandler.register(ON_REQUEST, self._requested_fd, all_threads=True)
 
     def dump(self) -> None:
         """Write them now, of a process that is about to end while calls are under way."""
         faulthandler.dump_traceback(self._fd, all_threads=True)
 
+    def _write_all(self, _number: int, _frame: FrameType | None) -> None:
+        faulthandler.dump_traceback(self._requested_fd, all_threads=True)
+        os.write(self._requested_fd, WHOLE)
+
     def disable(self) -> None:
         """No more, in a child of the worker."""
         faulthandler.disable()
-        for number in (*RARE, ON_REQUEST):
+        for number in (*RARE, OWN_STACK):
             faulthandler.unregister(number)
+        if signal.getsignal(ALL_STACKS) == self._write_all:
+            signal.signal(ALL_STACKS, signal.SIG_DFL)

@@ -1,12 +1,14 @@
-"""The stacks of living workers: a signal, a file that faulthandler fills, and a look now and then, until a deadline.
+"""The stacks of living workers: a signal, a file that the worker fills, and a look now and then, until a deadline.
 
-Whether a report is whole cannot be seen from its text. A thread that is inside the handler has the signal blocked
+How a worker writes them, and why there are two signals, is said in :mod:`logserve.workers.faults`. Whether the
+second one's report is whole cannot be seen from its text. A thread that is inside a handler has the signal blocked
 (sigaction(2)); so the report is whole once something is there and no thread blocks the signal that did not before.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,8 +18,10 @@ from logserve.arbiter import memory
 from logserve.arbiter.faults import MAX_FILE, shortened, without_server
 from logserve.arbiter.policy import WorkerLife
 from logserve.arbiter.worker import Worker
-from logserve.workers.faults import ON_REQUEST
+from logserve.workers.faults import ALL_STACKS, OWN_STACK, WHOLE
 
+SOON: Final = 1.0
+"""Seconds after which a worker's main thread is taken to hang in C."""
 TIMEOUT: Final = 3.0
 """Seconds for a worker to write its stacks."""
 LOOK_EVERY: Final = 0.01
@@ -25,8 +29,12 @@ LOOK_EVERY: Final = 0.01
 MAX_TEXT: Final = 256 << 10
 """Characters of one worker's report."""
 
+IN_C: Final = "The main thread is inside a call in C; only its own stack can be read without harm."
 _TAKES_NONE: Final = {"T": "is stopped (SIGSTOP)", "t": "is stopped by a debugger"}
 _STATES: Final = {**_TAKES_NONE, "D": "is in an uninterruptible wait"}
+_HANDLER: Final = re.compile(
+    r'^  File "[^"]*/logserve/workers/faults\.py", line \d+ in _write_all\n', re.MULTILINE
+)
 
 
 class StacksOf:
@@ -35,7 +43,9 @@ class StacksOf:
     def __init__(self, worker: Worker, now: float) -> None:
         self._worker = worker
         self._deadline = now + TIMEOUT
-        self._before = _blocking(worker.pid)
+        self._soon = now + SOON
+        self._before: frozenset[int] | None = None
+        """The threads that blocked the second signal before it was sent; None before that."""
         self.text = ""
         self.problem = ""
         state = memory.run_state(worker.pid)
@@ -43,7 +53,7 @@ class StacksOf:
             self.problem = f"{worker.name} {_TAKES_NONE[state]}: it takes no signal and can write no stacks"
             return
         os.ftruncate(worker.stacks, 0)
-        os.kill(worker.pid, ON_REQUEST)  # not reaped yet, so the id is still its own
+        os.kill(worker.pid, ALL_STACKS)  # not reaped yet, so the id is still its own
 
     @property
     def decided(self) -> bool:
@@ -52,24 +62,32 @@ class StacksOf:
 
     def look(self, now: float) -> bool:
         """Look whether it is decided by now."""
-        if self.decided:
-            return True
+        if not self.decided:
+            self._look(now)
+        return self.decided
+
+    def _look(self, now: float) -> None:
         worker = self._worker
         state = "" if worker.life is WorkerLife.DEAD else memory.run_state(worker.pid)
         if state in ("Z", ""):  # its descriptors may be closed
             self.problem = f"{worker.name} has ended before it wrote its stacks"
-        elif (
-            os.fstat(worker.stacks).st_size
-            and state not in _TAKES_NONE
-            and _blocking(worker.pid) <= self._before
-        ):
-            report = os.pread(worker.stacks, MAX_FILE, 0).decode(errors="replace")
-            self.text = shortened(without_server(report.strip("\0\n")).strip("\n"), MAX_TEXT)
-            os.ftruncate(worker.stacks, 0)
+            return
+        report = os.pread(worker.stacks, MAX_FILE, 0)
+        if report.endswith(WHOLE):
+            self._take(report.removesuffix(WHOLE))
+        elif self._before is not None and report and _blocking(worker.pid) <= self._before:
+            self._take(f"{IN_C}\n".encode() + report)
         elif now >= self._deadline:
             what = f": its process {_STATES[state]}" if state in _STATES else ""
             self.problem = f"{worker.name} did not write its stacks within {TIMEOUT:g} s{what}"
-        return self.decided
+        elif self._before is None and now >= self._soon and state not in _TAKES_NONE and _catches(worker.pid):
+            self._before = _blocking(worker.pid)
+            os.kill(worker.pid, OWN_STACK)
+
+    def _take(self, report: bytes) -> None:
+        text = _HANDLER.sub("", report.decode(errors="replace").strip("\0\n"))
+        self.text = shortened(without_server(text).strip("\n"), MAX_TEXT)
+        os.ftruncate(self._worker.stacks, 0)
 
     def fields(self) -> dict[str, Any]:
         """For the answer."""
@@ -111,18 +129,24 @@ class StacksRequests:
 
 
 def _blocking(pid: int) -> frozenset[int]:
-    """The threads of a process that block the signal (SigBlk of proc_pid_status(5))."""
-    bit, found = 1 << (ON_REQUEST - 1), []
+    """The threads of a process that block the second signal."""
     try:
         tasks = os.listdir(f"/proc/{pid}/task")
     except OSError:
         return frozenset()  # the process has ended
-    for task in tasks:
-        try:
-            status = Path(f"/proc/{pid}/task/{task}/status").read_text()
-        except OSError:
-            continue  # the thread has ended
-        mask = next((line for line in status.splitlines() if line.startswith("SigBlk:")), "SigBlk: 0")
-        if int(mask.split()[1], 16) & bit:
-            found.append(int(task))
-    return frozenset(found)
+    return frozenset(int(task) for task in tasks if _has(f"/proc/{pid}/task/{task}", "SigBlk"))
+
+
+def _catches(pid: int) -> bool:
+    """Whether a process handles the second signal."""
+    return _has(f"/proc/{pid}", "SigCgt")
+
+
+def _has(directory: str, name: str) -> bool:
+    """Whether the second signal is in that mask of proc_pid_status(5); not where the thread has ended."""
+    try:
+        lines = Path(directory, "status").read_text().splitlines()
+    except OSError:
+        return False
+    mask = next((line.split()[1] for line in lines if line.startswith(f"{name}:")), "0")
+    return bool(int(mask, 16) >> (OWN_STACK - 1) & 1)
