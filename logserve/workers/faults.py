@@ -6,8 +6,9 @@ hangs in C. The arbiter reads what is written at a death once the worker is gone
 
 A process that is to live on needs more care: read without the interpreter lock, the frames of a thread that runs change
 underneath, and the process dies of it (measured: a loaded `gthread` worker, within a hundred times). So a handler in
-Python writes the stacks of all threads where the main thread still runs Python; where it hangs in C, it is asked with
-another signal to write its own stack, which stands still.
+Python writes the stacks of all threads where the main thread still runs Python. Where it does not, it is asked with
+another signal for what stands still: its own stack; or those of all threads where the main thread is only the server's
+loop, which always runs Python but while some thread in C keeps the interpreter lock.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ RARE: Final = tuple(
 
 ALL_STACKS: Final = signal.SIGURG
 """Asks for the stacks of all threads. A process that does not handle it (yet, or any more) ignores it (signal(7))."""
-OWN_STACK: Final = getattr(signal, "SIGRTMIN", 34) + 6
-"""Asks for the main thread's, which hangs in C. It ends a process that does not handle it: whoever sends it looks first."""
+IN_C: Final = getattr(signal, "SIGRTMIN", 34) + 6
+"""Asks where the main thread runs no Python. It ends a process that does not handle it: whoever sends it looks first."""
 WHOLE: Final = b"[whole]\n"
 """Ends the stacks of all threads."""
 
@@ -39,13 +40,14 @@ class Faults:
 
     :param fd: the descriptor that the arbiter reads when it is gone.
     :param requested_fd: the one for the stacks that are asked for.
+    :param pool: the application's calls run in threads, and the main thread is only the loop.
     """
 
-    def __init__(self, fd: int, requested_fd: int) -> None:
+    def __init__(self, fd: int, requested_fd: int, *, pool: bool) -> None:
         self._fd = fd
         self._requested_fd = requested_fd
         signal.signal(ALL_STACKS, self._write_all)
-        faulthandler.register(OWN_STACK, requested_fd, all_threads=False)
+        faulthandler.register(IN_C, requested_fd, all_threads=pool)
         os.register_at_fork(after_in_child=self.disable)  # a child's end is not the worker's
 
     def enable(self) -> None:
@@ -65,7 +67,7 @@ class Faults:
     def disable(self) -> None:
         """No more, in a child of the worker."""
         faulthandler.disable()
-        for number in (*RARE, OWN_STACK):
+        for number in (*RARE, IN_C):
             faulthandler.unregister(number)
         if signal.getsignal(ALL_STACKS) == self._write_all:
             signal.signal(ALL_STACKS, signal.SIG_DFL)

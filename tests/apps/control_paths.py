@@ -14,11 +14,11 @@ from tests.apps.routes import by_path, plain, rest
 
 
 def hang_in_c(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """Read, in C and with the interpreter lock held, from a FIFO that nobody writes to yet."""
+    """Wait, in C and with the interpreter lock held, for a program that reads a FIFO to which nobody writes yet."""
     tell("hangs")
-    library = ctypes.PyDLL(None)
-    fd = library.open(rest(environ).encode(), 0)
-    library.close(fd)
+    ctypes.PyDLL(None).system(
+        b"exec cat /" + rest(environ).encode()
+    )  # goes on waiting when it is interrupted
     return plain(start_response, b"through")
 
 

@@ -208,15 +208,15 @@ def test_stacks_of_a_worker_that_hangs_in_c(start: Start, gate: Gate) -> None:
     fifo = server.temporary / "fifo"
     os.mkfifo(fifo)
     with server.connect() as client:
-        client.send(request_bytes(f"/hang/{fifo}"))
+        client.send(request_bytes(f"/hang{fifo}"))
         gate.wait_told("hangs")
         try:
             (worker,) = wait_for(
-                lambda: [w for w in asked(server, "stacks")["workers"] if "in hang_in_c" in w["stacks"]]
+                lambda: [w for w in asked(server, "stacks")["workers"] if "in hang_in_c" in w["stacks"]], 30
             )
-            assert worker["stacks"].startswith("The main thread is inside a call in C")
+            assert worker["stacks"].startswith("Some thread is inside a call in C")
         finally:
-            os.close(os.open(fifo, os.O_WRONLY))
+            os.close(os.open(fifo, os.O_RDWR))  # the reader gets through, and there is nothing to read
             fifo.unlink()
         assert client.read_answer().body == b"through"
 
@@ -242,7 +242,7 @@ def test_stacks_of_a_worker_that_takes_no_signal(start_server: StartServer) -> N
     server.wait_workers(1)
     assert server.get("/deaf").status == 200
     (worker,) = asked(server, "stacks", status=1)["workers"]
-    assert "did not write its stacks within 3 s" in worker["error"]
+    assert "did not write its stacks within 4 s" in worker["error"]
     assert server.error.where(lambda record: "killed" in str(record["message"])) == []
     assert server.get("/pid").status == 200
 

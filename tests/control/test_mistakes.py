@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import stat
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -199,22 +200,28 @@ def test_a_server_that_ends_before_it_answers(tmp_path: Path) -> None:
 # -- who may
 
 
+@pytest.fixture
+def open_directory() -> Iterator[Path]:
+    """One that everybody can reach, unlike those that pytest makes."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
 @needs_root
-def test_somebody_else_is_not_answered(new_server: StartServer) -> None:
+def test_somebody_else_is_not_answered(new_server: StartServer, open_directory: Path) -> None:
     """Neither by the file's permissions nor, where these let everybody in, by the server."""
-    server = new_server(APP, "--pid", "app.pid")
-    server.start()
-    for directory in (server.directory, *server.directory.parents[:3]):
-        directory.chmod(0o755)
-    path = server.directory / "app.ctl"
+    path = open_directory / "app.ctl"
+    server = new_server(APP, "--control-socket", str(path)).start()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    # The interpreter's own directory may be closed to others: the connection is made in a child, by hand.
+    # The interpreter's own directory may be closed to others: the child asks by hand.
     assert _as_other(path) == "PermissionError"
     path.chmod(0o666)
     said = json.loads(_as_other(path))
     assert (said["ok"], said["error"]["code"]) == (False, "not_allowed")
     assert said["error"]["message"] == f"found user id {OTHER}, expected 0, which is the server's, or root's"
-    assert asked(server, "status")["server"]["pid"] == server.pid
+    done = ctl("status", "--json", "-s", str(path), cwd=server.directory)
+    assert json.loads(done.stdout)["server"]["pid"] == server.pid
 
 
 def _as_other(path: Path) -> str:

@@ -18,18 +18,18 @@ from logserve.arbiter import memory
 from logserve.arbiter.faults import MAX_FILE, shortened, without_server
 from logserve.arbiter.policy import WorkerLife
 from logserve.arbiter.worker import Worker
-from logserve.workers.faults import ALL_STACKS, OWN_STACK, WHOLE
+from logserve.workers.faults import ALL_STACKS, IN_C, WHOLE
 
-SOON: Final = 1.0
-"""Seconds after which a worker's main thread is taken to hang in C."""
-TIMEOUT: Final = 3.0
+SOON: Final = 2.0
+"""Seconds after which a worker's main thread is taken to run no Python."""
+TIMEOUT: Final = 4.0
 """Seconds for a worker to write its stacks."""
 LOOK_EVERY: Final = 0.01
 """Seconds between two looks while one is awaited."""
 MAX_TEXT: Final = 256 << 10
 """Characters of one worker's report."""
 
-IN_C: Final = "The main thread is inside a call in C; only its own stack can be read without harm."
+IN_C_WORDS: Final = "Some thread is inside a call in C, and the main thread has run no Python meanwhile."
 _TAKES_NONE: Final = {"T": "is stopped (SIGSTOP)", "t": "is stopped by a debugger"}
 _STATES: Final = {**_TAKES_NONE, "D": "is in an uninterruptible wait"}
 _HANDLER: Final = re.compile(
@@ -76,13 +76,13 @@ class StacksOf:
         if report.endswith(WHOLE):
             self._take(report.removesuffix(WHOLE))
         elif self._before is not None and report and _blocking(worker.pid) <= self._before:
-            self._take(f"{IN_C}\n".encode() + report)
+            self._take(f"{IN_C_WORDS}\n".encode() + report)
         elif now >= self._deadline:
             what = f": its process {_STATES[state]}" if state in _STATES else ""
             self.problem = f"{worker.name} did not write its stacks within {TIMEOUT:g} s{what}"
         elif self._before is None and now >= self._soon and state not in _TAKES_NONE and _catches(worker.pid):
             self._before = _blocking(worker.pid)
-            os.kill(worker.pid, OWN_STACK)
+            os.kill(worker.pid, IN_C)
 
     def _take(self, report: bytes) -> None:
         text = _HANDLER.sub("", report.decode(errors="replace").strip("\0\n"))
@@ -149,4 +149,4 @@ def _has(directory: str, name: str) -> bool:
     except OSError:
         return False
     mask = next((line.split()[1] for line in lines if line.startswith(f"{name}:")), "0")
-    return bool(int(mask, 16) >> (OWN_STACK - 1) & 1)
+    return bool(int(mask, 16) >> (IN_C - 1) & 1)
