@@ -10,7 +10,7 @@ import stat
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -237,7 +237,8 @@ def _as_other(path: Path) -> str:
             with socket.socket(socket.AF_UNIX) as client:
                 client.settimeout(10)
                 client.connect(str(path))
-                client.sendall(b'{"version": 1, "command": "shutdown"}\n')
+                with suppress(BrokenPipeError):  # it may have been refused by now
+                    client.sendall(b'{"version": 1, "command": "shutdown"}\n')
                 heard = client.recv(65536)
         except OSError as error:
             heard = type(error).__name__.encode()
