@@ -30,6 +30,7 @@ def run(
         the command's. Nothing is left running or lying about.
     """
     from logserve.arbiter import systemd
+    from logserve.arbiter.control.endpoint import open_endpoint
     from logserve.arbiter.listeners import Listeners
     from logserve.arbiter.pidfile import PidFile
     from logserve.arbiter.preparation import Check, Surroundings
@@ -66,16 +67,21 @@ def run(
             pidfile = PidFile(settings.pid) if settings.pid else None
             if pidfile is not None:
                 pidfile.acquire()
+            endpoint = None
             try:
+                endpoint, problem = open_endpoint(resolved)
                 set_title("master", settings.name or settings.app)
                 resources = Resources(resolved, os.urandom(BOOT_ID_SIZE), signals, listeners, surroundings)
                 resources.handed, resources.identity = handed, identity
                 resources.reread, resources.ready, resources.load = reread, ready, load
+                resources.endpoint, resources.endpoint_problem = endpoint, problem
                 try:
                     return Supervisor(resources, config).run()
                 finally:
                     resources.close()
             finally:
+                if endpoint is not None:
+                    endpoint.close()
                 if pidfile is not None:
                     pidfile.release()
         finally:

@@ -26,9 +26,16 @@ class Course:
         """What goes on where no worker of the current one can boot."""
         self.reason = ""
         """The signal, or whatever else, that the last event came from."""
+        self.step = 1
+        """How many workers more or fewer the last event asks for."""
         self.failure: LogserveError | None = None
         """Why the server could not start: the first of perhaps several reasons."""
         self._actions: Mapping[ServerAction, Callable[[], None]] = {}
+
+    @property
+    def blame(self) -> dict[str, str]:
+        """The reason as a field of a record."""
+        return {"signal" if self.reason.startswith("SIG") else "asked_by": self.reason}
 
     def act_by(self, actions: Mapping[ServerAction, Callable[[], None]]) -> None:
         """Have these do what the policy decides."""

@@ -1,4 +1,4 @@
-"""What faulthandler wrote into a worker's own descriptor when it died: the Python stacks of its threads."""
+"""What faulthandler wrote into a worker's own descriptors: the Python stacks of its threads."""
 
 from __future__ import annotations
 
@@ -39,14 +39,13 @@ def without_server(report: str) -> str:
     )
 
 
-def shortened(report: str) -> str:
+def shortened(report: str, room: int = MAX_TEXT) -> str:
     """A report that fits; its parts (a heading, the threads, the extension modules) are separated by empty lines."""
-    if len(report) <= MAX_TEXT:
+    if len(report) <= room:
         return report
     parts = report.split("\n\n")
     parts.sort(key=lambda part: not part.startswith(("Fatal Python error", _DYING)))
     kept: list[str] = []
-    room = MAX_TEXT
     for part in parts:
         if len(part) + 2 > room and kept:
             break

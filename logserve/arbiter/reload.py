@@ -23,6 +23,7 @@ class Reload:
 
     :param leave: lets go, in a child, of what is the arbiter's alone.
     :param accepted: called with the generation whose handlers the collector has opened.
+    :param decided: called at the end of each: with None where it was accepted, else with what is wrong.
     """
 
     def __init__(
@@ -33,12 +34,14 @@ class Reload:
         *,
         leave: Callable[[], None],
         accepted: Callable[[Generation], None],
+        decided: Callable[[str | None], None],
     ) -> None:
         self._resources = resources
         self._generations = generations
         self._collection = collection
         self._leave = leave
         self._accepted = accepted
+        self._decided = decided
         self._resolved = resources.resolved
         self._check: Check | None = None
         self._generation: Generation | None = None
@@ -103,10 +106,12 @@ class Reload:
             self._refused(problem)
             return
         self._accepted(generation)
+        self._decided(None)
         self._next()
 
     def _refused(self, problem: str) -> None:
         logger.error("not reloaded, the running configuration stays: %s", problem)
+        self._decided(problem)
         self._next()
 
     def _next(self) -> None:

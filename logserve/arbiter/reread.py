@@ -14,6 +14,7 @@ from logserve.settings.table import TABLE
 FIXED: Final = (
     *("bind", "backlog", "reuse_port", "pid", "preload"),
     *("daemon", "user", "group", "initgroups", "umask"),
+    *("control_socket", "control_socket_mode", "no_control_socket"),
 )
 """What holds as long as the arbiter lives."""
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from logserve.arbiter.control.endpoint import Endpoint
 from logserve.arbiter.hooks import ArbiterHooks
 from logserve.arbiter.listeners import Listeners
 from logserve.arbiter.preparation import Surroundings
@@ -46,6 +47,10 @@ class Resources:
     """What systemd has handed over, in the order of the listeners; nothing where they are the server's own."""
     identity: Identity | None = None
     """Who the children become; None: whoever the arbiter is."""
+    endpoint: Endpoint | None = None
+    """The control socket, if there is one."""
+    endpoint_problem: str = ""
+    """Why there is none where there might be one; to be warned about."""
     reread: Callable[[], Resolved] | None = None
     """Reads the settings anew."""
     notifier: Notifier = field(default_factory=lambda: Notifier(os.environ, os.getpid()))

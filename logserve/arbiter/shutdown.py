@@ -32,7 +32,7 @@ class Shutdown:
     def stop_workers(self) -> None:
         """Accept nothing more, and let workers finish their requests."""
         reason = self._course.reason
-        logger.info("stopping: %s", reason, extra={"signal": reason})
+        logger.info("stopping: %s", reason, extra=self._course.blame)
         self._resources.listeners.refuse()
         self._resources.listeners.close()
         self._staff.stop_all()
@@ -41,7 +41,7 @@ class Shutdown:
         """End workers at once."""
         reason = self._course.reason
         if self._course.failure is None:
-            logger.info("stopping at once: %s", reason, extra={"signal": reason})
+            logger.info("stopping at once: %s", reason, extra=self._course.blame)
         self._resources.listeners.close()
         self._staff.quit_all()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import selectors
 import time
@@ -110,6 +111,7 @@ class Staff:
             load=resources.load,
             child_socket=resources.for_children,
             faults_fd=worker.faults,
+            stacks_fd=worker.stacks,
             shared_listeners=not resources.listeners.reuse_port,
             side=side,
         )
@@ -176,7 +178,8 @@ class Staff:
             segment=segment,
             channel=ours,
             started=now,
-            faults=_anonymous_file(),
+            faults=_anonymous_file("faults"),
+            stacks=_anonymous_file("stacks"),
             oom_mark=self._oom.mark(),
         )
         return worker, theirs
@@ -251,11 +254,16 @@ class Staff:
         for worker in self.workers.values():
             self.stop(worker)
 
+    def quit(self, worker: Worker) -> None:
+        """End one at once, its requests unfinished."""
+        if worker.pid in self.workers:
+            deadline = time.monotonic() + min(QUICK_GRACE, self._settings.graceful_timeout)
+            worker.event(WorkerEvent.QUIT, deadline)
+
     def quit_all(self) -> None:
         """End all at once."""
-        deadline = time.monotonic() + min(QUICK_GRACE, self._settings.graceful_timeout)
         for worker in self.workers.values():
-            worker.event(WorkerEvent.QUIT, deadline)
+            self.quit(worker)
 
     def reap(self) -> Iterable[tuple[Worker, Findings]]:
         """The workers that have ended, and what was found; their last messages are heard first."""
@@ -308,14 +316,17 @@ def _lowest_free(taken: Iterable[int]) -> int:
     return next(number for number in range(ARBITER_SLOT + 1) if number not in used)
 
 
-def _anonymous_file() -> int:
-    """A file without a name, which a dying process can still write and the arbiter read."""
+def _anonymous_file(what: str) -> int:
+    """A file without a name, to whose end a dying process can still write, and which the arbiter reads and empties."""
     if hasattr(os, "memfd_create"):  # no disk that may be full or read-only
-        return os.memfd_create("logserve-faults", os.MFD_CLOEXEC)
-    import tempfile
+        fd = os.memfd_create(f"logserve-{what}", os.MFD_CLOEXEC)
+    else:
+        import tempfile
 
-    with tempfile.TemporaryFile(prefix="logserve-faults-") as file:
-        return os.dup(file.fileno())
+        with tempfile.TemporaryFile(prefix=f"logserve-{what}-") as file:
+            fd = os.dup(file.fileno())
+    fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_APPEND)
+    return fd
 
 
 def _redirect_output(pipes: tuple[tuple[int, int], tuple[int, int]]) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """The arbiter's loop: the shell around :mod:`logserve.arbiter.policy`, which decides.
 
 One thread, one selector. Each turn: start and stop what the policy wants, sleep until something happens, take
-messages, signals, deaths and deadlines in that order. What a turn leads to stands in modules of its own:
+messages, signals, the requests of ``logserve ctl``, deaths and deadlines in that order. What a turn leads to stands in modules of its own:
 the start in :mod:`~logserve.arbiter.startup`, workers in :mod:`~logserve.arbiter.workforce`, SIGHUP in
 :mod:`~logserve.arbiter.reload`, the end in :mod:`~logserve.arbiter.shutdown`.
 """
@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from logserve.arbiter import log
 from logserve.arbiter.collection import Collection
+from logserve.arbiter.control.control import Control
 from logserve.arbiter.course import Course
 from logserve.arbiter.generations import Generation, Generations
 from logserve.arbiter.log import logger
@@ -71,8 +72,14 @@ class Supervisor:
         self._staff = staff = Staff(resources, collection, leave=self._leave_in_child, heard=self._heard)
         self._workforce = workforce = Workforce(resources, course, generations, collection, staff)
         self._reload = Reload(
-            resources, generations, collection, leave=self._leave_in_check, accepted=self._reloaded
+            resources,
+            generations,
+            collection,
+            leave=self._leave_in_check,
+            accepted=self._reloaded,
+            decided=self._reload_decided,
         )
+        self._control = Control(resources, course, staff, collection, self._reload)
         self._startup = Startup(resources, course, generations, collection, staff, workforce)
         self._shutdown = Shutdown(resources, course, collection, staff)
         self._asked_to_reload = -1
@@ -91,8 +98,8 @@ class Supervisor:
             ServerAction.QUIT_WORKERS: shutdown.quit_workers,
             ServerAction.RELOAD: self._reload.begin,
             ServerAction.DEFER: self._startup.defer_reload,
-            ServerAction.ADD_WORKER: lambda: workforce.resize(course.wanted + 1),
-            ServerAction.REMOVE_WORKER: lambda: workforce.resize(course.wanted - 1),
+            ServerAction.ADD_WORKER: lambda: workforce.resize(course.wanted + course.step),
+            ServerAction.REMOVE_WORKER: lambda: workforce.resize(course.wanted - course.step),
             ServerAction.REOPEN_FILES: self._reopen,
             ServerAction.REFUSE_UPGRADE: self._refuse_upgrade,
             ServerAction.STOP_COLLECTOR: shutdown.stop_collector,
@@ -112,9 +119,11 @@ class Supervisor:
             self._wait()
             for number in self._resources.signals.take():
                 self._signal(number)
+            self._control.act()
             self._bury()
             self._act_on_time()
             self._presence.update(time.monotonic())
+        self._control.close()
         log.uninstall()
         for ring in self._collection.rings.values():
             ring.close()
@@ -133,6 +142,7 @@ class Supervisor:
             logger.info("listening at %s (pid %d)%s", name, os.getpid(), origin, extra={"listener": name})
         for warning in resources.resolved.warnings:
             logger.warning("%s", warning)
+        self._control.begin()
         resources.hooks.starting(self._course.wanted)
         resources.selector.register(resources.signals, selectors.EVENT_READ, lambda _events: None)
         self._collection.add(Ring(resources.memory, os.getpid(), generation=0))
@@ -153,7 +163,7 @@ class Supervisor:
         ):
             if happened & selectors.EVENT_WRITE and isinstance(key.fileobj, Channel):
                 key.fileobj.flush()
-            if happened & selectors.EVENT_READ:
+            if happened & selectors.EVENT_READ or not isinstance(key.fileobj, Channel):
                 key.data(happened)
         now = time.monotonic()
         if deadline is not None and now > deadline + HELD_UP:
@@ -164,6 +174,7 @@ class Supervisor:
             self._staff.next_deadline(),
             self._workforce.next_deadline(),
             self._reload.next_deadline(),
+            self._control.next_deadline(),
             self._collection.process.restart_at,
             self._collection.process.deadline,
             self._presence.next_deadline(),
@@ -174,6 +185,7 @@ class Supervisor:
         now = time.monotonic()
         self._workforce.act_on_time(now)
         self._reload.act_on_time(now)
+        self._control.act_on_time(now)
         process = self._collection.process
         if process.deadline is not None and now >= process.deadline:
             process.kill()
@@ -187,7 +199,7 @@ class Supervisor:
     def _signal(self, number: signal.Signals) -> None:
         event = SIGNALS.get(number)
         if event is not None:
-            self._course.reason = number.name
+            self._course.reason, self._course.step = number.name, 1
             self._course.event(event)
 
     def _bury(self) -> None:
@@ -232,11 +244,14 @@ class Supervisor:
         self._workforce.use(generation)
         self._resources.hooks.reloaded()
 
+    def _reload_decided(self, problem: str | None) -> None:
+        self._control.reload_decided(problem)
+
     def _reopen(self) -> None:
         self._collection.reopen()
         self._resources.hooks.reopened()
         reason = self._course.reason
-        logger.info("log files are reopened: %s", reason, extra={"signal": reason})
+        logger.info("log files are reopened: %s", reason, extra=self._course.blame)
 
     def _refuse_upgrade(self) -> None:
         logger.warning("SIGUSR2: replacing the running program is not available in this version")
@@ -249,6 +264,7 @@ class Supervisor:
         self._staff.leave_in_child()
         self._collection.leave_in_child()
         self._reload.leave_in_child()
+        self._control.leave_in_child()
 
     def _leave_in_check(self) -> None:
         self._leave_in_child()

@@ -32,7 +32,9 @@ class Worker:
     channel: Channel
     started: float
     faults: int
-    """Descriptor of the file into which its faulthandler writes."""
+    """Descriptor of the file into which its faulthandler writes when it dies."""
+    stacks: int
+    """Descriptor of the file into which it writes when it is asked."""
     pid: int = 0
     life: WorkerLife = WorkerLife.BOOTING
     deadline: float | None = None
@@ -121,3 +123,4 @@ class Worker:
         """Close what this process holds of it, the segment aside."""
         self.channel.close()
         os.close(self.faults)
+        os.close(self.stacks)

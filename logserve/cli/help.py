@@ -67,7 +67,7 @@ def _flags(declared: Declared) -> str:
     setting = declared.setting
     if setting.positional or setting.file_only:
         return declared.flag
-    if declared.is_switch and not setting.one_shot:
+    if declared.off_flag and not setting.one_shot:
         return f"--[no-]{declared.flag.removeprefix('--')}"
     short = f"{setting.short}, " if setting.short else ""
     return f"{short}{declared.flag} {declared.metavar}".rstrip()

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import click
 import msgspec
 
-from logserve.errors import UsageError
+from logserve.cli.group import CONTEXT, run_group
 from logserve.insight.audit import judge
 from logserve.insight.book import Book
 from logserve.insight.files import STANDARD_INPUT, Progress, read_into, total_size
@@ -37,25 +37,15 @@ def run(arguments: Sequence[str]) -> int:
     :raises UsageError: no such command or option, or a file that cannot be read.
     :raises click.exceptions.Exit: ``--help`` was answered.
     """
-    try:
-        with logs.make_context(f"logserve {WORD}", list(arguments)) as context:
-            code: int = logs.invoke(context)
-            return code
-    except click.UsageError as error:
-        message = error.format_message().rstrip(".")
-        command = error.ctx.command_path if error.ctx else f"logserve {WORD}"
-        raise UsageError(f"{message[:1].lower()}{message[1:]}; see '{command} --help'") from None
+    return run_group(logs, arguments)
 
 
-_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
-
-
-@click.group(name=WORD, context_settings=_CONTEXT)
+@click.group(name=WORD, context_settings=CONTEXT)
 def logs() -> None:
     """Commands about log files."""
 
 
-@logs.command(context_settings=_CONTEXT)
+@logs.command(context_settings=CONTEXT)
 @click.argument("files", metavar="FILE..", nargs=-1, required=True, type=click.Path(allow_dash=True))
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option(

@@ -63,7 +63,8 @@ def _parameter(declared: Declared) -> click.Parameter:
     if setting.short:
         flags.insert(0, setting.short)
     if declared.is_switch:
-        return click.Option([f"{declared.flag}/{declared.off_flag}", declared.name], default=None)
+        flag = f"{declared.flag}/{declared.off_flag}" if declared.off_flag else declared.flag
+        return click.Option([flag, declared.name], is_flag=True, default=None)
     if setting.bare:
         return click.Option(
             [*flags, declared.name],

@@ -26,6 +26,11 @@ def main() -> int:
 
         if logs.is_meant(arguments):
             return guarded(lambda: _answered(lambda: logs.run(arguments[1:])))
+    if len(arguments) > 1 and arguments[0] == "ctl":
+        from logserve.cli import ctl
+
+        if ctl.is_meant(arguments):
+            return guarded(lambda: _answered(lambda: ctl.run(arguments[1:])))
     return guarded(lambda: serve(arguments))
 
 

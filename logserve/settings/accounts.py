@@ -77,7 +77,7 @@ def _is_number(text: str) -> bool:
     return re.fullmatch(r"[0-9]{1,9}", text) is not None
 
 
-class FileMode(Kind[int]):
+class FileMask(Kind[int]):
     """The bits that a umask takes away: octal where it begins with 0, else decimal, as gunicorn reads it."""
 
     metavar = "MASK"

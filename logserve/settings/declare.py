@@ -92,13 +92,18 @@ class Declared(msgspec.Struct, frozen=True):
 
     @property
     def off_flag(self) -> str:
-        """``--no-access-log``; "" for what is no switch."""
-        return "--no-" + self.name.replace("_", "-") if self.is_switch else ""
+        """``--no-access-log``; "" for what is no switch, or whose flag says no itself."""
+        return "--no-" + self.name.replace("_", "-") if self.is_switch and not self.says_no else ""
 
     @property
     def is_switch(self) -> bool:
         """Whether the flag takes no value."""
         return isinstance(self.default, bool)
+
+    @property
+    def says_no(self) -> bool:
+        """Whether the flag itself is ``--no-..``, so that there is none for the contrary."""
+        return self.name.startswith("no_")
 
     @property
     def variable(self) -> str:

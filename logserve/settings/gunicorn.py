@@ -57,6 +57,11 @@ _ASGI = "logserve serves WSGI."
 _LOOPBACK = "127.0.0.1,::1"
 
 ROWS: Final[dict[str, Row]] = {
+    "control_socket": _noted(
+        "For `logserve ctl`, not `gunicornc`. The default is beside the pidfile, with the suffix `.ctl`; without a pidfile "
+        "there is none."
+    ),
+    "control_socket_mode": _noted("Whatever it is, only the server's user and root are answered."),
     "bind": _noted("A port 0 is chosen by the system. A text is one address, a list several."),
     "worker_class": _noted(
         "`sync` or `gthread`; one of your own is `module:Class`, derived from `logserve.Worker`."
@@ -180,9 +185,6 @@ ROWS: Final[dict[str, Row]] = {
     "dirty_post_fork": _without(_DIRTY),
     "dirty_worker_init": _without(_DIRTY),
     "dirty_worker_exit": _without(_DIRTY),
-    "control_socket": _not_yet(None, "--control-socket"),
-    "control_socket_mode": _not_yet(0o600, "--control-socket-mode"),
-    "control_socket_disable": _not_yet(False, "--no-control-socket", takes_value=False),
 }
 """By gunicorn's name, in the order of its documentation within each kind."""
 

@@ -280,6 +280,34 @@ class PowerOfTwo(Size):
         return value
 
 
+class FileMode(Kind[int]):
+    """The permissions of a file: in text the digits of chmod(1), whatever their prefix; in a Python file a number."""
+
+    metavar = "MODE"
+
+    @property
+    def expected(self) -> str:
+        """The form."""
+        return "permissions in octal, such as 600 or 0o600"
+
+    def read(self, text: str) -> int:
+        """Return the bits: ``"600"``, ``"0600"`` and ``"0o600"`` are the same."""
+        match = re.fullmatch(r"(?:0o)?0*([0-7]{1,3})", text.strip())
+        if match is None:
+            raise KindError(self.expected)
+        return int(match[1], 8)
+
+    def take(self, value: object) -> int:
+        """Return the bits; a number is what Python and TOML have made of ``0o600``."""
+        if isinstance(value, int) and not isinstance(value, bool):
+            return self.read(oct(value))
+        return super().take(value)
+
+    def show(self, value: int) -> str:
+        """Return ``0o600``."""
+        return f"0o{value:03o}"
+
+
 class Assignment(Kind[str]):
     """``NAME=VALUE`` for the environment; the value may be empty."""
 

@@ -66,7 +66,7 @@ def _run(start: WorkerStart) -> int:
     words[row + at.R_STATE] = WorkerState.BOOTING
     words[row + at.R_HEARTBEAT] = time.monotonic_ns()
     start.segment.words[at.W_PID] = os.getpid()
-    faults = Faults(start.faults_fd)
+    faults = Faults(start.faults_fd, start.stacks_fd, pool=start.settings.worker_class == "gthread")
     side = start.side
     if side is not None:
         side.install_abort(faults.disable)

@@ -23,8 +23,8 @@ class WorkerStart:
 
     `pokes` holds one wake-up per slot: waking a slot's asks its worker to look at the listeners. `stdio` are
     duplicates of the real descriptors 1 and 2 where ``--capture-output`` replaced them. `faults_fd` is where
-    faulthandler writes. `application` is the callable that ``--preload`` loaded, else None. `load` returns
-    that of a program which embeds the server; without it the settings name it. `side` calls
+    faulthandler writes at a death, `stacks_fd` when it is asked to. `application` is the callable that ``--preload``
+    loaded, else None. `load` returns that of a program which embeds the server; without it the settings name it. `side` calls
     the user's hooks, where there are any.
     """
 
@@ -37,6 +37,7 @@ class WorkerStart:
     boot_id: bytes
     channel: Channel
     faults_fd: int
+    stacks_fd: int
     wakeup: Wakeup
     pokes: list[Wakeup]
     config: LoggingConfig

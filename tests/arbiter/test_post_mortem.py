@@ -55,6 +55,7 @@ def start() -> Iterator[type_start]:
             channel=ours,
             started=0.0,
             faults=faults,
+            stacks=os.memfd_create("stacks"),
         )
         worker.pid = os.fork()
         if not worker.pid:

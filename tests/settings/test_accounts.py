@@ -10,7 +10,7 @@ import pytest
 
 from logserve.compat.config import Config
 from logserve.settings import Settings
-from logserve.settings.accounts import FileMode, Group, User, find_group, find_user
+from logserve.settings.accounts import FileMask, Group, User, find_group, find_user
 from logserve.settings.kinds import KindError
 
 
@@ -27,7 +27,7 @@ from logserve.settings.kinds import KindError
     ],
 )
 def test_a_mode_is_octal_where_it_begins_with_a_zero(text: str, mode: int) -> None:
-    kind = FileMode()
+    kind = FileMask()
     assert kind.read(text) == mode
     assert kind.read(kind.show(mode)) == mode
 
@@ -35,12 +35,12 @@ def test_a_mode_is_octal_where_it_begins_with_a_zero(text: str, mode: int) -> No
 @pytest.mark.parametrize("text", ["", "088", "8a", "-1", "01000", "512", "0x12", "rwx"])
 def test_what_is_no_mode(text: str) -> None:
     with pytest.raises(KindError):
-        FileMode().read(text)
+        FileMask().read(text)
 
 
 def test_a_file_s_number_is_the_number() -> None:
     """``umask = 0o027`` in a gunicorn.conf.py, ``user = 1000``."""
-    assert FileMode().take(0o27) == 0o27
+    assert FileMask().take(0o27) == 0o27
     assert User().take(1000) == "1000"
 
 

@@ -13,6 +13,7 @@ from logserve.settings.kinds import (
     Choice,
     Count,
     Directories,
+    FileMode,
     HeaderName,
     KindError,
     ParameterName,
@@ -159,3 +160,16 @@ def test_what_is_no_assignment_is_refused(text: str) -> None:
 
 def test_an_assignment_may_be_empty_and_hold_equals_signs() -> None:
     assert [Assignment().read(text) for text in ("A=", "A=b=c")] == ["A=", "A=b=c"]
+
+
+@pytest.mark.parametrize("said", ["600", "0600", "0o600", 0o600])
+def test_permissions_are_octal_in_text_and_a_number_in_python(said: str | int) -> None:
+    kind = FileMode()
+    assert kind.take(said) == 0o600
+    assert kind.read(kind.show(0o600)) == 0o600
+
+
+@pytest.mark.parametrize("said", ["rw-------", "888", "-1", "1000", True, 0o10000, None])
+def test_what_is_no_permissions(said: object) -> None:
+    with pytest.raises(KindError, match="octal"):
+        FileMode().take(said)

@@ -3,9 +3,9 @@
 # No `from __future__ import annotations`: the annotations are read as objects.
 from typing import Annotated
 
-from logserve.settings.accounts import FileMode, Group, User
+from logserve.settings.accounts import FileMask, Group, User
 from logserve.settings.declare import Section, Setting
-from logserve.settings.kinds import Path, Switch, Text
+from logserve.settings.kinds import FileMode, Path, Switch, Text
 from logserve.settings.sections.metrics import MetricsSettings
 
 
@@ -23,6 +23,35 @@ class ProcessSettings(MetricsSettings, frozen=True, kw_only=True):
             help="Write the arbiter's process id to this file.",
         ),
     ] = None
+
+    control_socket: Annotated[
+        str | None,
+        Setting(
+            section=Section.PROCESS,
+            kind=Path(),
+            unset="beside the pidfile, its suffix replaced by .ctl; none without a pidfile",
+            help="The unix socket at which the server hears 'logserve ctl'.",
+        ),
+    ] = None
+
+    control_socket_mode: Annotated[
+        int,
+        Setting(
+            section=Section.PROCESS,
+            kind=FileMode(),
+            help="The permissions of that socket. Whatever they are, only the server's user and root are answered.",
+        ),
+    ] = 0o600
+
+    no_control_socket: Annotated[
+        bool,
+        Setting(
+            section=Section.PROCESS,
+            kind=Switch(),
+            in_file="control_socket_disable",
+            help="Have no such socket.",
+        ),
+    ] = False
 
     name: Annotated[
         str | None,
@@ -83,7 +112,7 @@ class ProcessSettings(MetricsSettings, frozen=True, kw_only=True):
         int,
         Setting(
             section=Section.PROCESS,
-            kind=FileMode(),
+            kind=FileMask(),
             short="-m",
             zero="unix sockets for everybody, files by the umask of who starts the server",
             help="The permissions that files made by the server do not have: unix sockets, log files, and what the "
