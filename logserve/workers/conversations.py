@@ -286,9 +286,7 @@ class Conversations:
     def _await_more(self, connection: Connection) -> None:
         exchange = connection.exchange
         assert exchange is not None
-        if (
-            connection.http.idle
-        ):  # empty lines between requests (RFC 9112 2.2) are none, nor is a PROXY header
+        if connection.http.idle:  # empty lines (RFC 9112 2.2) are no request, nor is a PROXY header
             self._no_request(connection)
             if connection.requests:  # before the first one it still has the time of a head
                 self._rest(connection)
