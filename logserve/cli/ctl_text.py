@@ -94,7 +94,7 @@ def stacks(result: Result) -> str:
 
 def workers(result: Result) -> str:
     """How many are wanted now."""
-    return f"{result['workers_wanted']} workers are wanted now, before it were {result['before']}"
+    return f"workers wanted: {result['workers_wanted']}, before: {result['before']}"
 
 
 def kill(result: Result) -> str:

@@ -108,7 +108,7 @@ def test_workers_are_added_and_removed(start: Start) -> None:
     server = start()
     assert asked(server, "workers", "add", "3") == {"workers_wanted": 5, "before": 2}
     server.wait_workers(5)
-    assert "1 workers are wanted now, before it were 5" in told(server, "workers", "remove", "4")
+    assert "workers wanted: 1, before: 5" in told(server, "workers", "remove", "4")
     server.wait_workers(1)
     (record,) = server.error.wait_message("5 workers wanted")
     assert "logserve ctl (pid " in str(record["message"])
