@@ -59,6 +59,7 @@ class Findings:
     :param cause: as :meth:`Worker.cause` gives it.
     :param age: seconds since its fork.
     :param requests: how many it has answered.
+    :param empty_connections: how many connections ended without a byte; no record tells of them.
     :param winding_down: it had begun to end by itself: ``--max-requests``, or a signal from outside.
     :param suspicion: of the OOM killer, for a SIGKILL that nobody here sent.
     """
@@ -70,6 +71,7 @@ class Findings:
     winding_down: bool = False
     core_dumped: bool = False
     memory: MemoryUse = MemoryUse()
+    empty_connections: int = 0
     suspicion: Suspicion | None = None
 
 
@@ -210,6 +212,7 @@ def _fields(worker: Worker, findings: Findings) -> dict[str, Any]:
         "generation": worker.generation,
         "age": round(findings.age, 3),
         "requests": findings.requests,
+        "connections_without_a_byte": findings.empty_connections,
         "cause": cause["kind"],
         "logserve.drawn": drawn(worker.segment, in_order=cause["exit"] == 0),
     }

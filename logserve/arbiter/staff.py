@@ -291,6 +291,7 @@ class Staff:
             cause=cause,
             age=now - worker.started,
             requests=roster.get(worker.slot, at.R_REQUESTS),
+            empty_connections=roster.get(worker.slot, at.R_EMPTY),
             unanswered=Unanswered.of(worker.segment, int(now * 1e9)),
             winding_down=roster.get(worker.slot, at.R_STATE) == at.WorkerState.STOPPING,
             core_dumped=os.WCOREDUMP(status),

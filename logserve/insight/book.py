@@ -167,7 +167,7 @@ class Book:
                     last_request = request
                     self._mention(part, origin, request, source.number << _LINE_BITS | number)
                 if entry.logserve is not _NOTHING:
-                    self._statement(source, entry.logserve)
+                    self._counted(entry.logserve)
             if older_gone and beginning.seeking:
                 beginning.look(line, sequence)
             if sequence == runs.next and sequence != runs.limit:
@@ -205,6 +205,11 @@ class Book:
         """Note what the server itself says of its records."""
         if own.lost is not None:
             source.log.losses.append(own.lost)
+        self._counted(own)
+
+    def _counted(self, own: Own) -> None:
+        """Note how far a worker had counted. A loss is told under an id of its own: what an application's record calls
+        ``logserve.lost`` is none."""
         drawn = own.drawn
         if drawn is not None and Identity.parse(drawn.origin):
             self.drawn[drawn.origin] = drawn

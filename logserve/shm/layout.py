@@ -55,6 +55,7 @@ The **roster** is one more memfd, shared by all workers: a row of 64 bytes for e
     32        8      body bytes sent
     40        8      pid
     48        8      in the arbiter's own row, the last: how many workers are wanted
+    56        8      connections that ended without a byte
 
 Every word that another process may read while it is written is stored through an aligned ``"Q"`` view, which
 is one store; ``struct.pack_into`` zeroes its target first and may only be used where nobody looks.
@@ -126,6 +127,7 @@ R_REQUESTS: Final = 3
 R_SENT: Final = 4
 R_PID: Final = 5
 R_WANTED: Final = 6
+R_EMPTY: Final = 7
 
 
 class Kind(IntEnum):

@@ -193,21 +193,19 @@ class Conversations:
         if connection.body is not None:
             size = min(RECEIVE_SIZE, size + connection.http.body_left)
         try:
-            data = connection.sock.recv(size)
+            data = connection.sock.recv(size or 1)
         except (BlockingIOError, InterruptedError):
             if fresh:
                 self._no_request(connection)
             return
         except OSError:
             if fresh:
-                self._no_request(connection)
-                self._close(connection)
+                self._ended_between_requests(connection)
             else:
                 self._left_early(connection)
             return
         if fresh and not data:
-            self._no_request(connection)
-            self._close(connection)
+            self._ended_between_requests(connection)
             return
         connection.http.receive(data)
         self._advance(connection)
@@ -348,12 +346,23 @@ class Conversations:
         self._settle(connection)
 
     def _header_timeout(self, connection: Connection) -> None:
-        if connection.exchange is None:
-            self._linger(connection)  # not a byte came: there is no request
+        if connection.exchange is None:  # not a byte came: there is no request
+            self._count_empty(connection)
+            self._linger(connection)
         else:
             self._broken(connection, connection.http.time_out())
 
     # -- connections go
+
+    def _ended_between_requests(self, connection: Connection) -> None:
+        self._no_request(connection)
+        self._count_empty(connection)
+        self._close(connection)
+
+    def _count_empty(self, connection: Connection) -> None:
+        """One that ends without a byte has no record; it is counted, for whoever wonders who knocks."""
+        if not connection.requests:
+            self._words[self._row + at.R_EMPTY] += 1
 
     def _linger(self, connection: Connection) -> None:
         """Close so that a reset cannot destroy the answer: RFC 9112 section 9.6.

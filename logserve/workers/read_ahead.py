@@ -17,7 +17,7 @@ from logserve.workers.ledger import Ledger
 RECEIVE_SIZE: Final = 65536
 """Bytes to receive at most."""
 LEAST_REQUEST: Final = 16
-"""Bytes of the shortest request: ``GET / HTTP/1.0`` and two line endings has 18."""
+"""No request is shorter, in bytes: ``GET / HTTP/1.0`` and two line endings has 18."""
 
 
 class ReadAhead:
@@ -32,12 +32,13 @@ class ReadAhead:
         self._parse = parse
         self._spare = 0
         self.receive_size = 0
-        """Bytes to receive at most, of which each request is sure to get an entry."""
+        """Bytes to receive beyond the request under way: each request that may begin in them is sure to get an entry.
+        With 0 of them the end of a head is looked for byte by byte."""
         self._give_back(spare)
 
     def _give_back(self, entries: int) -> None:
         self._spare += entries
-        self.receive_size = min(RECEIVE_SIZE, max(self._spare, 1) * LEAST_REQUEST)
+        self.receive_size = min(RECEIVE_SIZE, self._spare * LEAST_REQUEST)
 
     def take(self, connection: Connection) -> None:
         """Read what is there behind the request under way."""

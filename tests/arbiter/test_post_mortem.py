@@ -134,6 +134,7 @@ def test_killed_by_a_signal(start: type_start) -> None:
         "generation": 2,
         "age": 12.346,
         "requests": 5,
+        "connections_without_a_byte": 0,
         "cause": "signal",
         "signal": "SIGKILL",
         "in_flight": [],

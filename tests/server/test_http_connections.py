@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from tests.conftest import StartServer
 from tests.support.gate import Gate
 from tests.support.journal import value
 from tests.support.server import Server
@@ -217,6 +218,21 @@ def test_a_request_that_ends_half_way_has_a_record(http_server: Server, start: b
     record = watch.one()
     assert value(record, "logserve.outcome") == "client_aborted"
     assert value(record, "event.outcome") != "success"
+
+
+def test_connections_without_a_byte_are_counted(start_server: StartServer, worker_options: list[str]) -> None:
+    server = start_server("tests.apps.http_paths", *worker_options, "--header-timeout", "1")
+    for _ in range(3):
+        with server.connect() as client:
+            client.half_close()
+            client.expect_end()
+    with server.connect() as client:
+        assert client.request("/").status == 200
+    with server.connect() as client:
+        client.expect_end()  # its time is over
+    server.stop()
+    (end,) = [record for record in server.error.records() if "has stopped" in str(record["message"])]
+    assert (end["requests"], end["connections_without_a_byte"]) == (1, 4)
 
 
 def test_a_connection_without_a_byte_has_no_record(http_server: Server) -> None:
