@@ -215,8 +215,9 @@ class Connection:
             if head.startswith(b"\r\n"):
                 return self._after_empty_lines()
             raise explain(head, self._limits, str(unusual)) from None
-        if self.policy is not None:
-            request = self.policy.apply(request)
+        policy = self.policy
+        if policy is not None and (request.left_out or not policy.silent(request.fields)):
+            request = policy.apply(request)
         self._consume(end)
         self._last = None
         if request.repeatable and len(head) <= REPEAT_MAX:

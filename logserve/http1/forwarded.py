@@ -17,7 +17,7 @@ field. Then these count:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -175,21 +175,21 @@ class TrustRules(msgspec.Struct, frozen=True):
 class FieldPolicy:
     """How the fields of one connection's requests are read."""
 
-    __slots__ = ("_names", "_peer", "_rules", "_trusted")
+    __slots__ = ("_peer", "_rules", "_trusted", "silent")
 
     def __init__(self, rules_: TrustRules, peer: Address, trusted: bool) -> None:
         self._rules = rules_
         self._peer = peer
         self._trusted = trusted
-        self._names = frozenset((rules_.client_field, *rules_.secure)) if trusted else frozenset[str]()
+        names = frozenset((rules_.client_field, *rules_.secure)) if trusted else frozenset[str]()
+        self.silent: Callable[[Iterable[str]], bool] = names.isdisjoint
+        """Whether none of these fields says anything, those with underscores aside."""
 
-    def apply(self, request: Request) -> Request:
-        """The request itself where no field says anything, else a :class:`ForwardedRequest`.
+    def apply(self, request: Request) -> ForwardedRequest:
+        """What a request is for which :attr:`silent` is not true, or from which fields were left out.
 
         :raises RemoteProtocolError: fields disagree about the scheme, or a name with an underscore is refused.
         """
-        if not request.left_out and self._names.isdisjoint(request.fields):
-            return request
         forwarded = ForwardedRequest.of(request)
         if self._trusted:
             self._believe(forwarded)
