@@ -3,6 +3,7 @@
 
     python benchmarks/request.py                # microseconds a request: JSON record, no record; 2 and 9 headers
     python benchmarks/request.py --profile      # where the time goes, by function
+    python benchmarks/request.py --ledger       # what the promise of one record per request takes of it
 
 Real parts from the parser to the ring; what is left out is epoll, TCP and the collector. The machine's noise
 is in it, so compare two runs side by side, and look at the least of the rounds.
@@ -18,10 +19,12 @@ import pstats
 import socket
 import sys
 import time
+import timeit
 from collections.abc import Callable
 from typing import Any
 
 from logserve import ECSFormatter, http1
+from logserve.logs.access.exchange import Exchange
 from logserve.logs.access.plan import AccessPlan
 from logserve.logs.capture import errors_stream
 from logserve.logs.forward import ForwardingHandler
@@ -124,10 +127,55 @@ class Worker:
         return total
 
 
+class Taker:
+    """A socket that takes everything at once, without the kernel."""
+
+    def send(self, data: bytes, _flags: int = 0) -> int:
+        """Take all."""
+        return len(data)
+
+
+def print_ledger(worker: Worker, count: int, rounds: int) -> None:
+    """Print the least time of each thing that a log written after the answer would not need."""
+    ledger, connection, words = worker.ledger, worker.connection, worker.segment.words
+    exchange = connection.exchange = ledger.begin(connection)
+    exchange.method, exchange.target, exchange.version, exchange.request_id = "GET", "/", "1.1", exchange.id
+    exchange.status, exchange.end = 200, exchange.begin
+    (frame,) = frames = ledger._frames(exchange)
+    producer, line = ledger._producer, LINE.partition(b"\r")[0]
+    connection.sock = Taker()  # type: ignore[assignment]
+
+    def answered() -> None:
+        words[at.W_TAIL] = words[at.W_HEAD]
+        ledger.answer(connection, exchange, b"x" * 180)
+
+    def encoded_and_emitted() -> None:
+        words[at.W_TAIL] = words[at.W_HEAD]
+        ledger._frames(exchange)
+        producer.emit(frame[0] >> 48, frame[0] >> 32 & 0xFFFF, frame[1])
+
+    def bare_exchange() -> Exchange:
+        return Exchange(exchange.origin, 1, 1, 1, time.monotonic_ns(), 0, connection.ends)
+
+    def least(call: Callable[[], object]) -> float:
+        return min(timeit.repeat(call, number=count, repeat=rounds)) / count * 1e6
+
+    assert len(frames) == 1
+    costs = {
+        "the entry set before the first byte": least(lambda: ledger.begin(connection)) - least(bare_exchange),
+        "its request line and peer": least(lambda: ledger.describe(connection, line, b"", b"", 1)),
+        "its phase, once": least(lambda: ledger.phase(connection, 1)),
+        "prepared before, published after, in place of emitted": least(answered) - least(encoded_and_emitted),
+    }
+    for name, cost in {**costs, "all of it": sum(costs.values())}.items():
+        print(f"{name:55} {cost:5.2f} us")
+
+
 def main() -> None:
     """Print a line for each case."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--profile", action="store_true", help="print the functions that take most")
+    parser.add_argument("--ledger", action="store_true", help="print what the ledger takes")
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
@@ -140,6 +188,9 @@ def main() -> None:
         profile = cProfile.Profile()
         profile.runcall(worker.serve, requests["2 headers"], options.count)
         pstats.Stats(profile).sort_stats("tottime").print_stats(35)
+        return
+    if options.ledger:
+        print_ledger(Worker(logged=True), options.count, options.rounds)
         return
     for logged in (True, False):
         worker = Worker(logged=logged)
