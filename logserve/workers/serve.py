@@ -189,6 +189,8 @@ class Server:
             return
         exchange.phase = _IN_SENDING
         exchange.body_sent = self._body_sent(connection)
+        if not connection.answer_began:
+            exchange.status = 0  # what there was of it waits in memory, and goes with the connection
         self.abort(connection)
 
     def note_progress(self, connection: Connection) -> None:
@@ -337,6 +339,8 @@ class Server:
         exchange.outcome = Outcome.SHUTDOWN
         exchange.phase = self.ledger.phase_of(connection)
         exchange.body_sent = self._body_sent(connection)
+        if not connection.answer_began:
+            exchange.status = 0
         self.abort(connection)
 
     def unanswered(self, connection: Connection) -> None:
