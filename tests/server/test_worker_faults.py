@@ -369,7 +369,7 @@ def test_no_byte_is_read_of_a_request_that_gets_no_record(
     with server.connect() as client:
         client.send(data)
         gate.wait("many")
-        read = len(data) - unread_bytes(client.socket.getsockname()[1])
+        read = len(data) - unread_bytes(client.socket.getpeername()[1], client.socket.getsockname()[1])
         os.kill(victim, signal.SIGKILL)
         with contextlib.suppress(ConnectionResetError):
             client.expect_end()

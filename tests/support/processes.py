@@ -104,13 +104,12 @@ def has_connection(pid: int, port: int) -> bool:
     return any(int(row[2].rpartition(":")[2], 16) == port and f"socket:[{row[9]}]" in sockets for row in rows)
 
 
-def unread_bytes(port: int) -> int:
-    """How many bytes wait in the receive buffer of the TCP connection (IPv4) whose other end has this port."""
+def unread_bytes(local: int, remote: int) -> int:
+    """How many bytes wait in the receive buffer of the TCP connection (IPv4) between these ports."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    (waiting,) = [
-        int(row[4].partition(":")[2], 16) for row in rows if int(row[2].rpartition(":")[2], 16) == port
-    ]
-    return waiting
+    ports = [f":{port:04X}" for port in (local, remote)]
+    (waiting,) = [row[4] for row in rows if [row[1][-5:], row[2][-5:]] == ports]
+    return int(waiting.partition(":")[2], 16)
 
 
 def _status(pid: int, task: str = "") -> dict[str, str]:
