@@ -89,6 +89,7 @@ def written(
         with pytest.raises((OSError, BadAnswer)):
             server.get("/die")
         wait_for(lambda: len(server.workers()) == 2 and set(server.workers()) != set(before))
+        server.error.wait_message("booted", 4)  # two, and two in their place: each has loaded the application
         server.leaves |= {*names(server.directory, "access.json."), "warnings.json"}
     (server.directory / "logging.yaml").unlink()
     return server.directory, load.book.answered
