@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.logging_e2e.harness import Hammer, assert_application_lines, assert_same, config, lines, serving
 from tests.support.journal import value
+from tests.support.waiting import wait_for
 
 PLUGINS = "tests.logging_e2e.plugins"
 REQUESTS = 40
@@ -112,4 +113,5 @@ def test_a_slow_handler_holds_up_neither_requests_nor_the_other_handlers(
             server.get(f"/n/{number}")
         access = server.access.wait(lambda record: str(value(record, "url.path")).startswith("/n/"), 15)
         assert len(access) == 15
+        wait_for(lambda: len(lines([server.logs / "app.log"])) >= 15)  # each handler has a thread of its own
         assert_application_lines(lines([server.logs / "app.log"]), range(15), "the fast handler")
