@@ -10,12 +10,11 @@ import contextlib
 import errno
 import os
 import socket
-import stat
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Final
 
 from logserve.arbiter.privileges import Identity
+from logserve.arbiter.stale_socket import remove_stale
 from logserve.errors import ConfigurationError
 from logserve.settings.address import InheritedAddress, ListenAddress, TCPAddress, UnixAddress, parse_address
 
@@ -189,7 +188,12 @@ class Listeners:
         return listener
 
     def _listen_unix(self, address: UnixAddress) -> socket.socket:
-        _remove_stale(address)
+        try:
+            remove_stale(address.path)
+        except FileExistsError:
+            raise _bad(
+                address, f"{address.path} exists and is no socket; remove it or name another path"
+            ) from None
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._bind_unix(listener, address.path)
@@ -240,29 +244,6 @@ def _inherit(address: InheritedAddress) -> socket.socket:
     os.set_inheritable(listener.fileno(), False)
     listener.setblocking(False)
     return listener
-
-
-def _remove_stale(address: UnixAddress) -> None:
-    """Remove the file of a unix socket that nobody listens on any more; anything else there is refused."""
-    path = Path(address.path)
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(mode):
-        raise _bad(address, f"{path} exists and is no socket; remove it or name another path")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
-        try:
-            probe.connect(address.path)
-        except ConnectionRefusedError:
-            path.unlink(missing_ok=True)
-            return
-        except FileNotFoundError:
-            return
-        except BlockingIOError:
-            pass  # its backlog is full: somebody holds it
-    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 
 def _explain(error: OSError) -> str:

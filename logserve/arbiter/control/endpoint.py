@@ -8,6 +8,7 @@ import socket
 import stat
 import struct
 
+from logserve.arbiter.stale_socket import remove_stale
 from logserve.errors import ConfigurationError
 from logserve.settings import Resolved
 from logserve.settings.control import control_path, too_long
@@ -28,7 +29,7 @@ class Endpoint:
         if problem := too_long(path):
             raise ConfigurationError(problem)
         _check_directory(os.path.dirname(self.path))
-        _remove_stale(path)
+        _make_way(path)
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self.socket.setblocking(False)
@@ -105,20 +106,14 @@ def _check_directory(path: str) -> None:
         )
 
 
-def _remove_stale(path: str) -> None:
-    """Remove the file of a socket that nobody listens on any more; anything else there is refused."""
+def _make_way(path: str) -> None:
     try:
-        mode = os.lstat(path).st_mode
-    except OSError:
-        return
-    if not stat.S_ISSOCK(mode):
-        raise ConfigurationError(f"{path} exists and is no socket; remove it, or name another path")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
-        if probe.connect_ex(path) == errno.ECONNREFUSED:
-            try:
-                os.unlink(path)
-            except OSError as error:
-                raise ConfigurationError(f"cannot replace {path}: {error.strerror}") from error
-            return
-    raise ConfigurationError(f"another server listens at {path}; stop it, or name another path")
+        remove_stale(path)
+    except FileExistsError:
+        raise ConfigurationError(f"{path} exists and is no socket; remove it, or name another path") from None
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise ConfigurationError(
+                f"another server listens at {path}; stop it, or name another path"
+            ) from None
+        raise ConfigurationError(f"cannot replace {path}: {error.strerror}") from error
