@@ -120,4 +120,4 @@ class Exchange:
         self.begin = begin
         self.begin_wall = begin_wall
         self.ends = ends
-        self.id = f"{origin.prefix}{seq:x}"
+        self.id = f"{origin.prefix}{seq:x}"  # Origin.access_id(), without its call
